@@ -1,0 +1,43 @@
+"""Storage drivers: files by path, wherever the registry keeps them.
+
+The contract is in `regctl.drivers.base`. Importing this package imports no driver and no SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from regctl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from regctl.drivers.base import StorageDriver
+
+#: Where Distribution's filesystem driver keeps its tree if the configuration does not say.
+DEFAULT_ROOT_DIRECTORY = "/var/lib/registry"
+
+
+def open_driver(name: str, parameters: Mapping[str, object]) -> StorageDriver:
+    """The driver ``name`` with the parameters of its section in a registry's configuration.
+
+    The filesystem driver knows ``rootdirectory``; what else a registry may have configured for it
+    (``maxthreads``) is of no use here. Raises `ConfigurationError` for a driver or a parameter
+    that cannot be used.
+    """
+    if name == "filesystem":
+        from regctl.drivers.checked import CheckedDriver  # noqa: PLC0415 - only when it is used
+        from regctl.drivers.filesystem import FilesystemDriver  # noqa: PLC0415
+
+        return CheckedDriver(FilesystemDriver(_root_directory(parameters)))
+    raise ConfigurationError(
+        f"the storage driver {name!r} is not supported", hint="supported is: filesystem"
+    )
+
+
+def _root_directory(parameters: Mapping[str, object]) -> str:
+    root = parameters.get("rootdirectory", DEFAULT_ROOT_DIRECTORY)
+    if not isinstance(root, str) or not root:
+        raise ConfigurationError(
+            f"the filesystem driver's rootdirectory is {root!r}, not the path of a directory"
+        )
+    return root

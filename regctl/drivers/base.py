@@ -1,0 +1,220 @@
+"""The contract of a storage driver: what every driver does, and what no caller may assume.
+
+Paths are absolute within the storage, separated by ``/``: ``/docker/registry/v2/blobs/...``. They
+are plain text to a driver; `regctl.layout` alone knows what they mean. Every driver is used
+through `regctl.drivers.checked.CheckedDriver`, which refuses unsafe paths once for all of them.
+
+Errors are those of `regctl.errors`: `PathNotFoundError` only when the storage was asked and holds
+nothing there; everything else is a `StorageError` (or `UnsafeError` where this page says so). A
+driver never takes an error for an absence and never retries what is not idempotent.
+
+What stands in the way is named: writing below a file, or a file over a directory, raises
+`DamagedError`; a symlink is never followed, replaced or removed, and going through one raises
+`NotPermittedPathError`, as does a file operation on a pipe, socket or device. Reading below a file
+is to find nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from regctl.errors import RegctlError
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Kind(Enum):
+    """What stands at a path."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    #: A symlink. It is reported and never followed, wherever it points.
+    SYMLINK = "symlink"
+    #: A socket, a device, a pipe.
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing in the storage. ``size`` (bytes) and ``modified`` (seconds since the epoch, by the
+    storage's clock) are set by `StorageDriver.stat`, and by a walk with ``stat=True``, for files;
+    otherwise they are 0."""
+
+    path: str
+    kind: Kind
+    size: int = 0
+    modified: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The last component of the path."""
+        return self.path.rpartition("/")[2]
+
+
+class Reader(Protocol):
+    """A stream of one file's bytes. Use it in a ``with`` block."""
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """Fill ``buffer`` from the start and return how many bytes came: 0 only at the end.
+
+        Raises `StorageError` when the storage fails in the middle; a short stream is never
+        passed off as a complete one.
+        """
+
+    def close(self) -> None:
+        """Release what the stream holds."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...
+
+
+class Writer(Protocol):
+    """Grows one file. What is written stays when the writer is closed, and can be appended to
+    later, also by another process: this is what an upload in progress is made of.
+
+    Use it in a ``with`` block: leaving it closes the writer and keeps what was written. A closed
+    writer takes nothing more: `write` and all that work on the content raise `ValueError`.
+    """
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file, counting those just written."""
+
+    def write(self, data: Buffer) -> None:
+        """Append all of ``data``. Raises `NoSpaceError` and other `StorageError`."""
+
+    def truncate(self, size: int) -> None:
+        """Cut the file back to its first ``size`` bytes and go on there.
+
+        Raises `ValueError` if it has fewer.
+        """
+
+    def flush_early(self) -> None:
+        """Begin to make durable what was written: only a hint, returns at once."""
+
+    def sync(self) -> None:
+        """Return when everything written so far survives a crash of the machine."""
+
+    def cancel(self) -> None:
+        """Remove the file and close. Idempotent; removes nothing after close or commit, and
+        leaves alone what stands at the path when the file was moved from there."""
+
+    def commit(self) -> None:
+        """Make everything durable, and the file visible to `StorageDriver.stat`.
+
+        The writer takes nothing more, and keeps others off until it is closed: so the file can be
+        moved to where it belongs before anybody else could append to it.
+        """
+
+    def close(self) -> None:
+        """Close and keep what was written, resumable. Idempotent. After `commit`: let others in."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class StorageDriver(Protocol):
+    """A storage of files by path. Safe to use from several threads, except one reader or writer."""
+
+    @property
+    def name(self) -> str:
+        """The driver's name in a registry's configuration: ``filesystem``, ``s3``, ``gcs``..."""
+
+    def read(self, path: str, offset: int = 0) -> Reader:
+        """A stream of the file from byte ``offset``; empty if ``offset`` is its size or more.
+
+        Raises `PathNotFoundError`, also for a directory; `ValueError` if ``offset`` is negative.
+        A stream gives one content: when the file is replaced or removed meanwhile it goes on with
+        what it opened, or fails.
+        """
+
+    def get(self, path: str, limit: int) -> bytes:
+        """The whole content of a small file.
+
+        Raises `PathNotFoundError`; `DamagedError` if it holds more than ``limit`` bytes.
+        """
+
+    def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
+        """Make ``content`` the file's content: whole and durable, or not at all.
+
+        Readers see the old content or the new, never a part. Directories above are made. With
+        ``if_absent``, raises `PathExistsError` if anything is there, and of several such writers
+        exactly one succeeds. Otherwise idempotent.
+        """
+
+    def writer(self, path: str, *, append: bool = False) -> Writer:
+        """A writer of the file at ``path``, made with the directories above it.
+
+        With ``append`` it goes on after what is there (nothing, if nothing is there); without, it
+        starts empty. At most one writer a path exists at a time, across processes: a second one
+        raises `UploadInUseError` and changes nothing.
+        """
+
+    def stat(self, path: str) -> Entry:
+        """What stands at ``path``, with size and time. Raises `PathNotFoundError`."""
+
+    def list(self, path: str) -> list[Entry]:
+        """The entries directly below the directory ``path``, by name, without size and time.
+
+        Raises `PathNotFoundError` if there is no such directory (an object store has none that
+        is empty).
+        """
+
+    def walk(
+        self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
+    ) -> Iterator[Entry]:
+        """Everything below the directory ``path``, in bulk, in no promised order except that a
+        directory comes before what it holds. An object store yields files only.
+
+        Where ``descend`` says no to a directory, that directory is yielded and what it holds is
+        not. With ``stat=False`` sizes and times are not asked for, which is faster. What vanishes
+        during the walk is left out; whatever else cannot be read raises. Raises
+        `PathNotFoundError` if there is no such directory.
+        """
+
+    def move(self, source: str, target: str) -> None:
+        """Move a file, durably; a file at ``target`` is replaced. Directories above are made.
+
+        Raises `PathNotFoundError` if ``source`` is no file. A crash leaves one or both, whole. A
+        writer may have ``source`` open: it keeps the file, wherever it is now.
+        """
+
+    def delete(self, path: str) -> None:
+        """Remove one file. Raises `PathNotFoundError`, also for a directory."""
+
+    def delete_many(self, paths: Iterable[str]) -> Iterator[tuple[str, RegctlError | None]]:
+        """Remove files, yielding each path with its error, or None, in any order.
+
+        Absent files are no error. Files are removed as the result is iterated, perhaps in groups:
+        what is not yielded may or may not have been removed.
+        """
+
+    def mkdir(self, path: str) -> None:
+        """Make a directory and those above it. Idempotent; nothing on an object store."""
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty directory; do nothing if it is absent, not empty, or not a thing that
+        this storage has. Never removes a file."""
+
+    def now(self) -> float:
+        """The storage's own clock, in seconds since the epoch, comparable to `Entry.modified`.
+
+        May write and remove a small file outside the registry's tree.
+        """

@@ -1,0 +1,139 @@
+"""The wrapper that every driver is used through: no unsafe path gets past it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from regctl.drivers.base import Entry, Reader, StorageDriver, Writer
+from regctl.errors import NotPermittedPathError, PathNotFoundError, RegctlError
+
+#: Bytes that one component may have on the filesystems that registries live on.
+MAX_COMPONENT = 255
+
+_SAFE = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[^/\0]+)+")
+
+
+def check_path(path: str, *, new: bool = False) -> None:
+    """Raise `NotPermittedPathError` unless ``path`` may be given to a driver.
+
+    It is absolute, without empty, ``.`` or ``..`` components, NUL or a final slash (the root ``/``
+    excepted), and no component exceeds `MAX_COMPONENT` bytes. Nothing else is refused, since trees
+    hold foreign files. ``new`` paths are valid UTF-8; others may hold the surrogates that stand
+    for a name's undecodable bytes (PEP 383).
+    """
+    if path == "/":
+        return
+    if not _SAFE.fullmatch(path):
+        raise NotPermittedPathError(f"{path!r} is not a path in the storage")
+    try:
+        encoded = path.encode("utf-8", "strict" if new else "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise NotPermittedPathError(f"the path {path!r} is not valid UTF-8") from error
+    if len(encoded) > MAX_COMPONENT and any(
+        len(component) > MAX_COMPONENT for component in encoded.split(b"/")
+    ):
+        raise NotPermittedPathError(
+            f"a component of the path {path!r} is longer than {MAX_COMPONENT} bytes"
+        )
+
+
+def _check_file(path: str) -> None:
+    """Check the path of a file that is to be there; the root never is one."""
+    if path == "/":
+        raise PathNotFoundError(path)
+    check_path(path)
+
+
+def _check_new_file(path: str) -> None:
+    """Check the path of a file that is to be made."""
+    if path == "/":
+        raise NotPermittedPathError("the storage's root / cannot be a file")
+    check_path(path, new=True)
+
+
+class CheckedDriver:
+    """A driver that refuses unsafe paths and leaves the rest to ``inner``."""
+
+    def __init__(self, inner: StorageDriver) -> None:
+        self._inner = inner
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def inner(self) -> StorageDriver:
+        """The driver that does the work."""
+        return self._inner
+
+    def read(self, path: str, offset: int = 0) -> Reader:
+        _check_file(path)
+        if offset < 0:
+            raise ValueError(f"{path} cannot be read from byte {offset}")
+        return self._inner.read(path, offset)
+
+    def get(self, path: str, limit: int) -> bytes:
+        _check_file(path)
+        return self._inner.get(path, limit)
+
+    def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
+        _check_new_file(path)
+        self._inner.put(path, content, if_absent=if_absent)
+
+    def writer(self, path: str, *, append: bool = False) -> Writer:
+        _check_new_file(path)
+        return self._inner.writer(path, append=append)
+
+    def stat(self, path: str) -> Entry:
+        check_path(path)
+        return self._inner.stat(path)
+
+    def list(self, path: str) -> list[Entry]:
+        check_path(path)
+        return self._inner.list(path)
+
+    def walk(
+        self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
+    ) -> Iterator[Entry]:
+        check_path(path)
+        return self._inner.walk(path, stat=stat, descend=descend)
+
+    def move(self, source: str, target: str) -> None:
+        _check_file(source)
+        _check_new_file(target)
+        self._inner.move(source, target)
+
+    def delete(self, path: str) -> None:
+        _check_file(path)
+        self._inner.delete(path)
+
+    def delete_many(self, paths: Iterable[str]) -> Iterator[tuple[str, RegctlError | None]]:
+        refused: list[tuple[str, RegctlError]] = []
+        yield from self._inner.delete_many(_permitted(paths, refused))
+        yield from refused
+
+    def mkdir(self, path: str) -> None:
+        check_path(path, new=True)
+        self._inner.mkdir(path)
+
+    def rmdir(self, path: str) -> None:
+        check_path(path)
+        self._inner.rmdir(path)
+
+    def now(self) -> float:
+        return self._inner.now()
+
+
+def _permitted(paths: Iterable[str], refused: list[tuple[str, RegctlError]]) -> Iterator[str]:
+    """Those of ``paths`` that a driver may be given; the others are added to ``refused``."""
+    for path in paths:
+        try:
+            check_path(path)
+        except NotPermittedPathError as error:
+            refused.append((path, error))
+        else:
+            if path == "/":
+                refused.append((path, NotPermittedPathError("the storage's root is no file")))
+            else:
+                yield path

@@ -1,0 +1,179 @@
+"""A wrapper that counts what a driver is asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from regctl.drivers.base import Buffer, Entry, Reader, StorageDriver, Writer
+from regctl.errors import RegctlError
+
+
+@dataclass(slots=True)
+class Counts:
+    """``requests`` by the name of the operation (each file of a ``delete_many`` is one), and bytes
+    of content that went through. Safe to add to from several threads."""
+
+    requests: dict[str, int] = field(default_factory=dict)
+    bytes_read: int = 0
+    bytes_written: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, kind: str, *, read: int = 0, written: int = 0) -> None:
+        """Count one request, with the bytes that it moved."""
+        with self._lock:
+            self.requests[kind] = self.requests.get(kind, 0) + 1
+            self.bytes_read += read
+            self.bytes_written += written
+
+    def add_read(self, size: int) -> None:
+        """Count bytes of a stream that was already counted as a request."""
+        with self._lock:
+            self.bytes_read += size
+
+
+class CountingDriver:
+    """A driver that counts in ``counts`` and leaves the work to ``inner``.
+
+    Requests are counted when they are made, whether they succeed or not; bytes when they came.
+    """
+
+    def __init__(self, inner: StorageDriver) -> None:
+        self._inner = inner
+        self.counts = Counts()
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    def read(self, path: str, offset: int = 0) -> Reader:
+        self.counts.add("read")
+        return _CountingReader(self._inner.read(path, offset), self.counts)
+
+    def get(self, path: str, limit: int) -> bytes:
+        self.counts.add("get")
+        content = self._inner.get(path, limit)
+        self.counts.add_read(len(content))
+        return content
+
+    def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
+        self.counts.add("put", written=len(content))
+        self._inner.put(path, content, if_absent=if_absent)
+
+    def writer(self, path: str, *, append: bool = False) -> Writer:
+        self.counts.add("writer")
+        return _CountingWriter(self._inner.writer(path, append=append), self.counts)
+
+    def stat(self, path: str) -> Entry:
+        self.counts.add("stat")
+        return self._inner.stat(path)
+
+    def list(self, path: str) -> list[Entry]:
+        self.counts.add("list")
+        return self._inner.list(path)
+
+    def walk(
+        self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
+    ) -> Iterator[Entry]:
+        self.counts.add("walk")
+        return self._inner.walk(path, stat=stat, descend=descend)
+
+    def move(self, source: str, target: str) -> None:
+        self.counts.add("move")
+        self._inner.move(source, target)
+
+    def delete(self, path: str) -> None:
+        self.counts.add("delete")
+        self._inner.delete(path)
+
+    def delete_many(self, paths: Iterable[str]) -> Iterator[tuple[str, RegctlError | None]]:
+        for result in self._inner.delete_many(paths):
+            self.counts.add("delete_many")
+            yield result
+
+    def mkdir(self, path: str) -> None:
+        self.counts.add("mkdir")
+        self._inner.mkdir(path)
+
+    def rmdir(self, path: str) -> None:
+        self.counts.add("rmdir")
+        self._inner.rmdir(path)
+
+    def now(self) -> float:
+        self.counts.add("now")
+        return self._inner.now()
+
+
+class _CountingReader:
+    def __init__(self, inner: Reader, counts: Counts) -> None:
+        self._inner = inner
+        self._counts = counts
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        size = self._inner.readinto(buffer)
+        self._counts.add_read(size)
+        return size
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _CountingWriter:
+    def __init__(self, inner: Writer, counts: Counts) -> None:
+        self._inner = inner
+        self._counts = counts
+
+    @property
+    def size(self) -> int:
+        return self._inner.size
+
+    def write(self, data: Buffer) -> None:
+        self._inner.write(data)
+        self._counts.add("write", written=len(data))
+
+    def truncate(self, size: int) -> None:
+        self._counts.add("truncate")
+        self._inner.truncate(size)
+
+    def flush_early(self) -> None:
+        self._inner.flush_early()
+
+    def sync(self) -> None:
+        self._counts.add("sync")
+        self._inner.sync()
+
+    def cancel(self) -> None:
+        self._counts.add("cancel")
+        self._inner.cancel()
+
+    def commit(self) -> None:
+        self._counts.add("commit")
+        self._inner.commit()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()

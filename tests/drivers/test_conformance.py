@@ -1,0 +1,47 @@
+"""The drivers of this program, and the wrappers, keep the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from regctl.drivers.base import StorageDriver
+from regctl.drivers.checked import CheckedDriver
+from regctl.drivers.counting import CountingDriver
+from regctl.drivers.filesystem import FilesystemDriver
+from regctl.drivers.memory import MemoryDriver
+from regctl.drivers.suite import DriverSuite
+from tests.failing import FailingDriver
+
+
+class TestMemory(DriverSuite):
+    @pytest.fixture
+    def driver(self) -> StorageDriver:
+        return CheckedDriver(MemoryDriver())
+
+
+class TestFilesystem(DriverSuite):
+    @pytest.fixture
+    def driver(self, tmp_path: Path) -> StorageDriver:
+        return CheckedDriver(FilesystemDriver(str(tmp_path)))
+
+
+class TestCountingMemory(DriverSuite):
+    @pytest.fixture
+    def driver(self) -> StorageDriver:
+        return CountingDriver(CheckedDriver(MemoryDriver()))
+
+
+class TestCountingFilesystem(DriverSuite):
+    @pytest.fixture
+    def driver(self, tmp_path: Path) -> StorageDriver:
+        return CheckedDriver(CountingDriver(FilesystemDriver(str(tmp_path))))
+
+
+class TestFailingLater(DriverSuite):
+    """A driver that is to fail long after the test changes nothing before."""
+
+    @pytest.fixture
+    def driver(self) -> StorageDriver:
+        return FailingDriver(CheckedDriver(MemoryDriver()), at=1_000_000_000)

@@ -1,0 +1,174 @@
+"""A driver that dies at a chosen step, to prove what a kill leaves behind.
+
+for at in itertools.count(1):
+    storage = MemoryDriver()
+    failing = FailingDriver(storage, at, Killed)
+    try:
+        job(failing)
+    except Killed:
+        check(storage)
+    else:
+        break
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+from regctl.drivers.base import Buffer, Entry, Reader, StorageDriver, Writer
+from regctl.errors import RegctlError
+
+
+class Killed(BaseException):
+    """The process was killed: nothing that runs afterwards changes the storage."""
+
+
+class FailingDriver:
+    """A driver whose step number ``at`` (from 1) raises ``error()`` instead of being done.
+
+    A step is what changes the storage or makes it durable; each file of a ``delete_many`` and each
+    write of a writer is one. From then on every step raises, as in a process that is dead; reading
+    still works. With ``torn`` a write that dies has written half of its data.
+    """
+
+    def __init__(
+        self,
+        inner: StorageDriver,
+        at: int,
+        error: Callable[[], BaseException] = Killed,
+        *,
+        torn: bool = False,
+    ) -> None:
+        self._inner = inner
+        self._at = at
+        self._error = error
+        self._torn = torn
+        self._lock = threading.Lock()
+        self._steps = 0
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def steps(self) -> int:
+        """Steps that were counted, those refused included."""
+        return self._steps
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the chosen step was reached."""
+        return self._steps >= self._at
+
+    def step(self, half: Callable[[], None] | None = None) -> None:
+        """Count a step that is about to be done; raise if it must not be. ``half`` does half of
+        it."""
+        with self._lock:
+            self._steps += 1
+            if self._steps < self._at:
+                return
+            last = self._steps == self._at
+        if last and half is not None and self._torn:
+            half()
+        raise self._error()
+
+    def read(self, path: str, offset: int = 0) -> Reader:
+        return self._inner.read(path, offset)
+
+    def get(self, path: str, limit: int) -> bytes:
+        return self._inner.get(path, limit)
+
+    def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
+        self.step()
+        self._inner.put(path, content, if_absent=if_absent)
+
+    def writer(self, path: str, *, append: bool = False) -> Writer:
+        self.step()
+        return _FailingWriter(self._inner.writer(path, append=append), self)
+
+    def stat(self, path: str) -> Entry:
+        return self._inner.stat(path)
+
+    def list(self, path: str) -> list[Entry]:
+        return self._inner.list(path)
+
+    def walk(
+        self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
+    ) -> Iterator[Entry]:
+        return self._inner.walk(path, stat=stat, descend=descend)
+
+    def move(self, source: str, target: str) -> None:
+        self.step()
+        self._inner.move(source, target)
+
+    def delete(self, path: str) -> None:
+        self.step()
+        self._inner.delete(path)
+
+    def delete_many(self, paths: Iterable[str]) -> Iterator[tuple[str, RegctlError | None]]:
+        for path in paths:
+            self.step()
+            yield from self._inner.delete_many([path])
+
+    def mkdir(self, path: str) -> None:
+        self.step()
+        self._inner.mkdir(path)
+
+    def rmdir(self, path: str) -> None:
+        self.step()
+        self._inner.rmdir(path)
+
+    def now(self) -> float:
+        return self._inner.now()
+
+
+class _FailingWriter:
+    def __init__(self, inner: Writer, driver: FailingDriver) -> None:
+        self._inner = inner
+        self._driver = driver
+
+    @property
+    def size(self) -> int:
+        return self._inner.size
+
+    def write(self, data: Buffer) -> None:
+        self._driver.step(lambda: self._inner.write(memoryview(data)[: len(data) // 2]))
+        self._inner.write(data)
+
+    def truncate(self, size: int) -> None:
+        self._driver.step()
+        self._inner.truncate(size)
+
+    def flush_early(self) -> None:
+        if not self._driver.is_dead:
+            self._inner.flush_early()
+
+    def sync(self) -> None:
+        self._driver.step()
+        self._inner.sync()
+
+    def cancel(self) -> None:
+        self._driver.step()
+        self._inner.cancel()
+
+    def commit(self) -> None:
+        self._driver.step()
+        self._inner.commit()
+
+    def close(self) -> None:
+        """Close, dead or not: a killed process gives up its locks, too."""
+        self._inner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
