@@ -1,0 +1,209 @@
+"""The uploads of a repository: begin, take up, list, cancel, finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from regctl.digest import Digest
+from regctl.drivers.base import Kind, StorageDriver
+from regctl.errors import DamagedError, NotFoundError, PathNotFoundError, UploadMismatchError
+from regctl.layout import PathMapper, RepositoryName, UploadId, specs
+from regctl.registry.gotime import Timestamp, format_rfc3339, parse_rfc3339
+from regctl.registry.layers import LayerService
+from regctl.registry.upload import CHECKPOINT_BYTES, LayerUpload, remove_upload
+
+
+class UploadNotFoundError(NotFoundError):
+    """A repository has no such upload."""
+
+    code = "upload-not-found"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadInfo:
+    """An upload in progress as a listing shows it.
+
+    ``size`` is in bytes. ``active_at`` (seconds since the epoch, by the storage's clock) is the
+    newest time of anything in it. ``problem`` says why a registry would not take it up, if so.
+    """
+
+    repository: RepositoryName
+    id: UploadId
+    size: int
+    started_at: Timestamp | None
+    active_at: float
+    problem: str | None = None
+
+
+class UploadService:
+    """The uploads of one repository, with a hash state saved every ``checkpoint_bytes``."""
+
+    def __init__(
+        self,
+        layers: LayerService,
+        clock: Callable[[], float],
+        *,
+        checkpoint_bytes: int = CHECKPOINT_BYTES,
+    ) -> None:
+        self._layers = layers
+        self._clock = clock
+        self._checkpoint_bytes = checkpoint_bytes
+
+    @property
+    def name(self) -> RepositoryName:
+        """The repository."""
+        return self._layers.name
+
+    @property
+    def _driver(self) -> StorageDriver:
+        return self._layers.driver
+
+    @property
+    def _mapper(self) -> PathMapper:
+        return self._layers.mapper
+
+    def create(self) -> LayerUpload:
+        """A new, empty upload, which a registry can take up from its first instant on."""
+        upload = UploadId.new()
+        started = format_rfc3339(int(self._clock()))
+        path = self._mapper.path(specs.UploadStartedAt(self.name, upload))
+        self._driver.put(path, started.encode("ascii"))
+        created = self._open(upload, parse_rfc3339(started))
+        try:
+            created.checkpoint()
+        except BaseException:
+            created.close()
+            raise
+        return created
+
+    def resume(self, upload: UploadId, *, offset: int | None = None) -> LayerUpload:
+        """The upload ``upload``, exclusively held, at whatever it holds.
+
+        ``offset``, from a token, must be the stored size in bytes: `UploadMismatchError`
+        otherwise. Raises `UploadNotFoundError` without a ``startedat``, `DamagedError` if that
+        is no time, `UploadInUseError` if another writer holds it.
+        """
+        started = self.started_at(upload)
+        opened = self._open(upload, started)
+        try:
+            self._check_offset(upload, opened.size, offset)
+        except UploadMismatchError:
+            opened.close()
+            raise
+        return opened
+
+    @staticmethod
+    def _check_offset(upload: UploadId, size: int, offset: int | None) -> None:
+        if offset is not None and size != offset:
+            raise UploadMismatchError(
+                f"the token is for {offset} bytes, but the upload {upload} holds {size}",
+                hint="somebody went on with the upload since; 'regctl uploads --tokens' shows "
+                "a token for what it holds now",
+            )
+
+    def _not_found(self, upload: UploadId) -> UploadNotFoundError:
+        return UploadNotFoundError(
+            f"there is no upload {upload} in the repository {self.name}",
+            hint="'regctl uploads' lists the uploads in progress",
+        )
+
+    def _open(self, upload: UploadId, started: Timestamp) -> LayerUpload:
+        path = self._mapper.path(specs.UploadData(self.name, upload))
+        writer = self._driver.writer(path, append=True)
+        return LayerUpload(
+            self._layers, upload, started, writer, checkpoint_bytes=self._checkpoint_bytes
+        )
+
+    def started_at(self, upload: UploadId) -> Timestamp:
+        """When ``upload`` began. Raises as `resume`."""
+        path = self._mapper.path(specs.UploadStartedAt(self.name, upload))
+        try:
+            content = self._driver.get(path, 64)
+        except PathNotFoundError as error:
+            if self._has_directory(upload):
+                raise UploadNotFoundError(
+                    f"the upload {upload} of {self.name} has no startedat file, "
+                    "so that nobody can take it up",
+                    hint=f"remove it with 'regctl uploads cancel {self.name} {upload}'",
+                ) from error
+            raise self._not_found(upload) from error
+        try:
+            return parse_rfc3339(content.decode("ascii"))
+        except ValueError as error:
+            raise DamagedError(f"{path} holds no time: {content!r}") from error
+
+    def _has_directory(self, upload: UploadId) -> bool:
+        try:
+            self._driver.list(self._mapper.path(specs.UploadDirectory(self.name, upload)))
+        except PathNotFoundError:
+            return False
+        return True
+
+    def cancel(self, upload: UploadId) -> None:
+        """Remove ``upload`` and everything of it, also one that nobody could take up.
+
+        Raises `UploadNotFoundError`, `UploadInUseError`.
+        """
+        if not self._has_directory(upload):
+            raise self._not_found(upload)
+        path = self._mapper.path(specs.UploadData(self.name, upload))
+        # Opened only to be sure that nobody else writes it at this moment.
+        with self._driver.writer(path, append=True) as writer:
+            writer.cancel()
+        remove_upload(self._driver, self._mapper, self.name, upload)
+
+    def get(self, upload: UploadId, *, offset: int | None = None) -> UploadInfo:
+        """What is known of ``upload``. Raises `UploadNotFoundError`, and as `resume` by offset."""
+        root = self._mapper.path(specs.UploadDirectory(self.name, upload))
+        info = self._info(upload, root) if self._has_directory(upload) else None
+        if info is None:
+            raise self._not_found(upload)
+        self._check_offset(upload, info.size, offset)
+        return info
+
+    def finish(self, upload: UploadId, digest: Digest, *, offset: int | None = None) -> Digest:
+        """Verify the stored bytes by reading them, and make them the layer ``digest``.
+
+        Saved states are not trusted here: they say what was written, not what is there. Raises
+        as `resume` and `LayerUpload.finish`; a mismatch leaves the upload as it was. Where an
+        earlier run was lost after it had moved the bytes, it is completed.
+        """
+        digest.require_writable()
+        with self.resume(upload) as opened:
+            moved = opened.moved_to(digest)
+            self._check_offset(upload, moved.size if moved else opened.size, offset)
+            if moved is not None:
+                return opened.finish_moved(moved, digest)
+            opened.seek(*opened.hash_stored((digest.algorithm,)))
+            # The state of the whole is how a later run knows what became of the data.
+            opened.checkpoint()
+            return opened.finish(digest)
+
+    def list(self) -> Iterator[UploadInfo]:
+        """All uploads in progress, by id."""
+        root = self._mapper.path(specs.Uploads(self.name))
+        try:
+            entries = self._driver.list(root)
+        except PathNotFoundError:
+            return
+        for entry in entries:
+            for spec in self._mapper.parse_directory(entry.path):
+                if entry.kind is Kind.DIRECTORY and isinstance(spec, specs.UploadDirectory):
+                    info = self._info(spec.upload, entry.path)
+                    if info is not None:
+                        yield info
+
+    def _info(self, upload: UploadId, root: str) -> UploadInfo | None:
+        try:
+            files = [e for e in self._driver.walk(root) if e.kind is Kind.FILE]
+        except PathNotFoundError:
+            return None
+        data = self._mapper.path(specs.UploadData(self.name, upload))
+        size = next((entry.size for entry in files if entry.path == data), 0)
+        active = max((entry.modified for entry in files), default=0.0)
+        try:
+            started = self.started_at(upload)
+        except (NotFoundError, DamagedError) as error:
+            return UploadInfo(self.name, upload, size, None, active, error.message)
+        return UploadInfo(self.name, upload, size, started, active)
