@@ -1,0 +1,85 @@
+"""pull-manifest: write the exact stored bytes of a manifest."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from regctl.commands.base import App, complete_file, define, pass_app, write_bytes
+from regctl.errors import InputFileError, InvalidManifestError, UsageError
+
+if TYPE_CHECKING:
+    from regctl.registry import Repository
+
+_HELP = """Write the manifest that REF (REPO:TAG or REPO@DIGEST) names, byte for byte as stored.
+
+The bytes are verified. A schema 1 manifest comes as its bare payload, without its signatures.
+"""
+
+
+@define("pull-manifest", "Write the exact stored bytes of a manifest.", help=_HELP)
+@click.argument("reference", metavar="REF")
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="Write to FILE, - for standard output.",
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@pass_app
+def command(app: App, reference: str, file: str | None, force: bool) -> None:
+    """Write a manifest."""
+    from regctl.commands.names import parse_reference  # noqa: PLC0415
+    from regctl.registry.localfile import already_there, write_file  # noqa: PLC0415
+    from regctl.registry.tagging import revision_of  # noqa: PLC0415
+
+    target = parse_reference(reference, needs="manifest")
+    to_stdout = file is None or file == "-"
+    if to_stdout and app.output.json:
+        raise UsageError("the manifest itself goes to standard output", hint="give -o FILE")
+    if not to_stdout and os.path.isdir(file or ""):
+        raise InputFileError(f"cannot write {file}: it is a directory")
+    repository = app.opened(app.registry().repository(target.repository))
+    revision = revision_of(repository, target)
+    content = repository.manifests.get(revision)
+    media_type = _media_type(app, repository, content)
+    if to_stdout:
+        _to_stdout(app, content)
+        return
+    assert file is not None
+    if os.path.lexists(file) and not force:
+        raise already_there(file)
+    write_file(file, content, revision, force=force)
+    app.output.message(f"{len(content)} bytes in {file}")
+    if app.output.json:
+        data = {"digest": str(revision), "media_type": media_type}
+        app.output.result("", {**data, "size": len(content), "file": file})
+
+
+def _media_type(app: App, repository: Repository, content: bytes) -> str | None:
+    from regctl.manifest import ManifestKind, parse_manifest  # noqa: PLC0415
+
+    try:
+        manifest = parse_manifest(content)
+    except InvalidManifestError as error:
+        app.output.warning(f"a revision of {repository.name} is no manifest: {error.message}")
+        return None
+    if manifest.kind is ManifestKind.SCHEMA1:
+        app.output.warning(
+            "this is the bare payload of a schema 1 manifest; its signatures lie beside it "
+            "and are not part of what is written"
+        )
+    return manifest.media_type
+
+
+def _to_stdout(app: App, content: bytes) -> None:
+    from regctl.terminal.formatting import printable  # noqa: PLC0415
+
+    text = content.decode("utf-8", "surrogateescape")
+    if app.output.stdout_is_terminal and printable(text, newlines=True) != text:
+        raise UsageError("the manifest has control characters", hint="give -o FILE, or a pipe")
+    write_bytes(app, content)

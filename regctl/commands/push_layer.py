@@ -1,0 +1,149 @@
+"""push-layer: store a file as a layer of a repository."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from regctl.commands.base import App, absolute, complete_file, define, pass_app, require_repository
+from regctl.errors import ContentError, RegctlError, UsageError
+
+if TYPE_CHECKING:
+    from regctl.digest import Digest
+    from regctl.registry import Repository
+    from regctl.registry.localfile import FileSource
+    from regctl.registry.transfer import PushedLayer
+    from regctl.registry.upload import LayerUpload
+
+_HELP = """Store FILE (- for standard input) as a layer of REPO and print its digest.
+
+The content is spooled, hashed, verified, and only then moved to its place and linked. If the
+command is interrupted, what is stored is kept, and the command that goes on with it is printed;
+that one needs the whole FILE again, and writes only what is missing.
+
+With --digest, content that the storage already holds is hashed and linked, not stored again.
+"""
+
+
+@define("push-layer", "Store a file as a layer of a repository.", help=_HELP)
+@click.argument("repository", metavar="REPO")
+@click.argument("file", metavar="FILE|-", shell_complete=complete_file)
+@click.option("--digest", metavar="DIGEST", help="The digest that the content must have.")
+@click.option("--resume", metavar="UPLOAD", help="Go on with an upload: its id, or a token for it.")
+@click.option("--keep/--no-keep", default=True, help="Keep what is stored when interrupted.")
+@click.option(
+    "--trust-digest",
+    is_flag=True,
+    help="With --digest: link a stored blob of the same size without reading FILE.",
+)
+@pass_app
+def command(
+    app: App,
+    repository: str,
+    file: str,
+    digest: str | None,
+    resume: str | None,
+    keep: bool,
+    trust_digest: bool,
+) -> None:
+    """Store a file as a layer."""
+    from regctl.commands.names import parse_upload  # noqa: PLC0415
+    from regctl.digest import Digest  # noqa: PLC0415
+    from regctl.layout import RepositoryName  # noqa: PLC0415
+    from regctl.registry.localfile import FileSource  # noqa: PLC0415
+
+    require_repository(repository, "push-layer")
+    name = RepositoryName.parse(repository)
+    expected = Digest.parse(digest) if digest is not None else None
+    if expected is not None:
+        expected.require_writable()
+    if trust_digest and (expected is None or resume is not None):
+        raise UsageError("--trust-digest needs --digest, and goes without --resume")
+    upload = parse_upload(app, name, resume) if resume is not None else None
+    with FileSource.open(file) as source:
+        target = app.opened(app.registry().repository_to_fill(name))
+        pushed = None
+        if expected is not None and upload is None:
+            pushed = _link(app, target, source, expected, trust_digest=trust_digest)
+        if pushed is None:
+            opened = (
+                target.uploads.create()
+                if upload is None
+                else target.uploads.resume(upload.id, offset=upload.offset)
+            )
+            pushed = _spool(
+                app, opened, source, expected, file, resumed=upload is not None, keep=keep
+            )
+    _report(app, pushed)
+
+
+def _link(
+    app: App, target: Repository, source: FileSource, digest: Digest, *, trust_digest: bool
+) -> PushedLayer | None:
+    from regctl.registry.transfer import link_existing  # noqa: PLC0415
+    from regctl.terminal.progress import progress  # noqa: PLC0415
+
+    with progress(app.output, "hashing", source.size) as advance:
+        return link_existing(target, source, digest, trust_digest=trust_digest, progress=advance)
+
+
+def _spool(
+    app: App,
+    upload: LayerUpload,
+    source: FileSource,
+    expected: Digest | None,
+    file: str,
+    *,
+    resumed: bool,
+    keep: bool,
+) -> PushedLayer:
+    from regctl.registry.transfer import push_new, push_resumed  # noqa: PLC0415
+    from regctl.terminal.progress import progress  # noqa: PLC0415
+
+    push = push_resumed if resumed else push_new
+    with upload:
+        try:
+            with progress(app.output, "pushing", source.size) as advance:
+                return push(upload, source, expected=expected, progress=advance)
+        except ContentError:
+            # What this command began and is not wanted leaves nothing behind.
+            if not resumed:
+                upload.cancel()
+            raise
+        except BaseException as error:
+            if not keep and not resumed:
+                upload.cancel()
+            elif not isinstance(error, RegctlError) or upload.size:
+                _say_how_to_resume(app, upload, file, expected)
+            raise
+
+
+def _say_how_to_resume(app: App, upload: LayerUpload, file: str, expected: Digest | None) -> None:
+    arguments = ["push-layer", str(upload.repository), absolute(file), "--resume", str(upload.id)]
+    if expected is not None:
+        arguments += ["--digest", str(expected)]
+    app.output.warning(
+        f"{upload.size} bytes are kept in the upload {upload.id}",
+        hint=f"to go on: {app.command_line(*arguments)}",
+    )
+
+
+def _report(app: App, pushed: PushedLayer) -> None:
+    from regctl.terminal.formatting import size  # noqa: PLC0415
+
+    if pushed.existed:
+        app.output.message(f"{size(pushed.size)} were in the storage already, now linked")
+    elif pushed.resumed:
+        app.output.message(f"{size(pushed.resumed)} were stored before, {size(pushed.written)} now")
+    app.output.result(
+        str(pushed.digest),
+        {
+            "digest": str(pushed.digest),
+            "canonical": str(pushed.canonical),
+            "size": pushed.size,
+            "written": pushed.written,
+            "resumed": pushed.resumed,
+            "existed": pushed.existed,
+        },
+    )

@@ -1,0 +1,124 @@
+"""What man pages say beyond the commands' own help."""
+
+from __future__ import annotations
+
+SUMMARY = "work on a container registry's storage directly"
+
+EXIT_STATUS = [
+    ("0", "Done."),
+    ("1", "Something is missing or damaged, part of the work failed, or the answer was no."),
+    (
+        "2",
+        "The command line cannot be right: also a malformed name, reference or digest, a FILE "
+        "that is missing or a directory, no storage, or a question without a terminal to ask on.",
+    ),
+    ("3", "A repository, tag, revision, layer or upload is not there."),
+    ("4", "Content is refused: a digest does not match, or a manifest is invalid."),
+    ("5", "The storage cannot be reached, read or written, or what it holds is damaged."),
+    ("6", "Refused, because it could lose something."),
+    ("70", "A bug in regctl; -v shows where."),
+    ("130, 143, 141", "Interrupted, terminated, or the reader of a pipe has left."),
+]
+
+ENVIRONMENT = [
+    ("REGCTL_STORAGE", "Where the storage is, if neither --storage nor --config is given."),
+    (
+        "REGCTL_CONFIG",
+        "A registry's own config.yml, if REGCTL_STORAGE is not set either. Without it, "
+        "/etc/distribution/config.yml and /etc/docker/registry/config.yml are tried.",
+    ),
+    ("REGCTL_HTTP_SECRET", "The registry's http.secret, which signs upload tokens."),
+    (
+        "REGISTRY_*",
+        "Overrides of a registry's configuration, applied as the registry applies them: "
+        "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY sets storage.filesystem.rootdirectory.",
+    ),
+    ("NO_COLOR", "If set and not empty, nothing is coloured."),
+]
+
+_STORAGE = "regctl --storage /var/lib/registry"
+_HEX = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+_DIGEST = f"sha256:{_HEX}"
+_UPLOAD = "2f1f5e7a-7d0c-4c0e-9d2b-0f6a7f1d9c11"
+
+#: Examples by command: what each does, and its line, which a test parses.
+EXAMPLES: dict[str, list[tuple[str, str]]] = {
+    "regctl": [
+        ("List the repositories of a storage:", f"{_STORAGE} ls"),
+        (
+            "The same, of the storage that a registry's configuration names:",
+            "regctl --config /etc/docker/registry/config.yml ls",
+        ),
+        (
+            "Of a bucket, as JSON, one object a line:",
+            "regctl --storage 's3://bucket/prefix?region=eu-central-1' --format json ls",
+        ),
+    ],
+    "regctl push-layer": [
+        ("Store a layer:", "regctl push-layer team/app layer.tar.gz"),
+        (
+            "From a pipe, if it is what it should be:",
+            f"regctl push-layer team/app - --digest {_DIGEST}",
+        ),
+        (
+            "Go on with an interrupted push:",
+            f"regctl push-layer team/app layer.tar.gz --resume {_UPLOAD}",
+        ),
+    ],
+    "regctl pull-layer": [
+        ("Into a file:", f"regctl pull-layer team/app {_DIGEST} -o layer.tar.gz"),
+        ("List what it holds:", f"regctl pull-layer team/app {_DIGEST} | tar tz"),
+    ],
+    "regctl push-manifest": [
+        ("Store a manifest and tag it:", "regctl push-manifest team/app:v1 manifest.json"),
+        (
+            "With blobs that another repository holds:",
+            "regctl push-manifest team/app:v1 manifest.json --mount-from team/base",
+        ),
+    ],
+    "regctl pull-manifest": [
+        ("Into a file:", "regctl pull-manifest team/app:v1 -o manifest.json"),
+    ],
+    "regctl inspect": [
+        ("What a tag leads to:", "regctl inspect team/app:v1"),
+        ("What a repository holds:", "regctl inspect team/app"),
+    ],
+    "regctl ls": [
+        ("All repositories:", "regctl ls"),
+        ("The tags of one:", "regctl ls team/app"),
+    ],
+    "regctl digest": [
+        ("As sha512sum would, as a digest:", "regctl digest --algorithm sha512 layer.tar.gz"),
+    ],
+    "regctl tag": [
+        ("Make latest name what v1 names:", "regctl tag team/app:v1 latest"),
+    ],
+    "regctl untag": [
+        ("See what would go, then remove it:", "regctl untag team/app:old --dry-run"),
+    ],
+    "regctl rm": [
+        ("Remove a revision in a script:", f"regctl rm team/app@{_DIGEST} --yes"),
+    ],
+    "regctl history": [
+        ("What a tag named before:", "regctl history team/app:latest"),
+    ],
+    "regctl rollback": [
+        ("Move a tag back:", f"regctl rollback team/app:latest {_DIGEST}"),
+    ],
+    "regctl uploads": [
+        ("All uploads in progress:", "regctl uploads"),
+        ("With the tokens that a registry takes:", "regctl uploads --tokens team/app"),
+    ],
+    "regctl uploads cancel": [
+        ("Remove an upload:", f"regctl uploads cancel team/app {_UPLOAD}"),
+    ],
+    "regctl uploads finish": [
+        (
+            "Make what is stored a layer:",
+            f"regctl uploads finish team/app {_UPLOAD} --digest {_DIGEST}",
+        ),
+    ],
+    "regctl completion": [
+        ("For this bash:", 'eval "$(regctl completion bash)"'),
+    ],
+}
