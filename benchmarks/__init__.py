@@ -1,0 +1,1 @@
+"""Benchmarks: regctl side by side with its peers, in one run (``python -m benchmarks``)."""
