@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
-from typing import Self
 
-from regctl.drivers.base import Buffer, Entry, Reader, StorageDriver, Writer
+from regctl.drivers.base import Buffer, StorageDriver, Writer
+from regctl.drivers.forwarding import ForwardingDriver, ForwardingWriter
 from regctl.errors import RegctlError
 
 
@@ -26,7 +25,7 @@ class Killed(BaseException):
     """The process was killed: nothing that runs afterwards changes the storage."""
 
 
-class FailingDriver:
+class FailingDriver(ForwardingDriver):
     """A driver whose step number ``at`` (from 1) raises ``error()`` instead of being done.
 
     A step is what changes the storage or makes it durable; each file of a ``delete_many`` and each
@@ -42,16 +41,12 @@ class FailingDriver:
         *,
         torn: bool = False,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._at = at
         self._error = error
         self._torn = torn
         self._lock = threading.Lock()
         self._steps = 0
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
 
     @property
     def steps(self) -> int:
@@ -75,12 +70,6 @@ class FailingDriver:
             half()
         raise self._error()
 
-    def read(self, path: str, offset: int = 0) -> Reader:
-        return self._inner.read(path, offset)
-
-    def get(self, path: str, limit: int) -> bytes:
-        return self._inner.get(path, limit)
-
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         self.step()
         self._inner.put(path, content, if_absent=if_absent)
@@ -88,17 +77,6 @@ class FailingDriver:
     def writer(self, path: str, *, append: bool = False) -> Writer:
         self.step()
         return _FailingWriter(self._inner.writer(path, append=append), self)
-
-    def stat(self, path: str) -> Entry:
-        return self._inner.stat(path)
-
-    def list(self, path: str) -> list[Entry]:
-        return self._inner.list(path)
-
-    def walk(
-        self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
-    ) -> Iterator[Entry]:
-        return self._inner.walk(path, stat=stat, descend=descend)
 
     def move(self, source: str, target: str) -> None:
         self.step()
@@ -121,18 +99,13 @@ class FailingDriver:
         self.step()
         self._inner.rmdir(path)
 
-    def now(self) -> float:
-        return self._inner.now()
 
+class _FailingWriter(ForwardingWriter):
+    """Closing passes through, dead or not: a killed process gives up its locks, too."""
 
-class _FailingWriter:
     def __init__(self, inner: Writer, driver: FailingDriver) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._driver = driver
-
-    @property
-    def size(self) -> int:
-        return self._inner.size
 
     def write(self, data: Buffer) -> None:
         self._driver.step(lambda: self._inner.write(memoryview(data)[: len(data) // 2]))
@@ -157,18 +130,3 @@ class _FailingWriter:
     def commit(self) -> None:
         self._driver.step()
         self._inner.commit()
-
-    def close(self) -> None:
-        """Close, dead or not: a killed process gives up its locks, too."""
-        self._inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()

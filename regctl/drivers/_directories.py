@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TypeVar
 
+from regctl.drivers._openat2 import DirectoryOpener
 from regctl.drivers._translate import exchanged_error, symlink_error, translate
 from regctl.errors import (
     ConfigurationError,
@@ -58,6 +59,7 @@ class Directories:
             ) from error
         except OSError as error:
             raise translate(error, self.root) from error
+        self._opener = DirectoryOpener()
         #: The number of the root's filesystem.
         self.device = os.fstat(self._fd).st_dev
         self._making = threading.Lock()
@@ -117,6 +119,10 @@ class Directories:
         in are added to it.
         """
         components = directory.split("/")[1:]
+        if len(components) > 1:
+            reached = self._opener.open(self._fd, directory[1:])
+            if reached is not None:
+                return reached
         current = os.dup(self._fd)
         for index, component in enumerate(components):
             try:

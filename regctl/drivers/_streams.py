@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import Self
 
 from regctl.drivers._directories import lstat, sync_directory
 from regctl.drivers._translate import translate, translated
 from regctl.drivers.base import Buffer
+from regctl.drivers.forwarding import Closing
 from regctl.drivers.writeback import start_writeback
 
 
-class _Stream:
+class _Stream(Closing):
     """What owns a descriptor, and closes it once."""
 
     def __init__(self, descriptor: int, path: str) -> None:
@@ -28,17 +27,6 @@ class _Stream:
     def _require_open(self) -> None:
         if self._fd < 0:
             raise ValueError(f"the stream of {self._path} is closed")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class FileReader(_Stream):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from regctl.drivers.base import Buffer, Entry, Reader, StorageDriver, Writer
+from regctl.drivers.forwarding import Closing, ForwardingDriver, ForwardingWriter
 from regctl.errors import RegctlError
 
 
@@ -35,19 +34,15 @@ class Counts:
             self.bytes_read += size
 
 
-class CountingDriver:
+class CountingDriver(ForwardingDriver):
     """A driver that counts in ``counts`` and leaves the work to ``inner``.
 
     Requests are counted when they are made, whether they succeed or not; bytes when they came.
     """
 
     def __init__(self, inner: StorageDriver) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.counts = Counts()
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
 
     def read(self, path: str, offset: int = 0) -> Reader:
         self.counts.add("read")
@@ -107,7 +102,7 @@ class CountingDriver:
         return self._inner.now()
 
 
-class _CountingReader:
+class _CountingReader(Closing):
     def __init__(self, inner: Reader, counts: Counts) -> None:
         self._inner = inner
         self._counts = counts
@@ -120,26 +115,11 @@ class _CountingReader:
     def close(self) -> None:
         self._inner.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class _CountingWriter:
+class _CountingWriter(ForwardingWriter):
     def __init__(self, inner: Writer, counts: Counts) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._counts = counts
-
-    @property
-    def size(self) -> int:
-        return self._inner.size
 
     def write(self, data: Buffer) -> None:
         self._inner.write(data)
@@ -148,9 +128,6 @@ class _CountingWriter:
     def truncate(self, size: int) -> None:
         self._counts.add("truncate")
         self._inner.truncate(size)
-
-    def flush_early(self) -> None:
-        self._inner.flush_early()
 
     def sync(self) -> None:
         self._counts.add("sync")
@@ -163,17 +140,3 @@ class _CountingWriter:
     def commit(self) -> None:
         self._counts.add("commit")
         self._inner.commit()
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Self
 
 from regctl.drivers.base import Buffer, Entry, Kind
+from regctl.drivers.forwarding import Closing
 from regctl.errors import (
     DamagedError,
     PathExistsError,
@@ -185,7 +184,7 @@ class MemoryDriver:
             path = path.rpartition("/")[0] or "/"
 
 
-class _Reader:
+class _Reader(Closing):
     def __init__(self, file: _File, offset: int, lock: threading.RLock) -> None:
         self._file: _File | None = file
         self._offset = offset
@@ -203,19 +202,8 @@ class _Reader:
     def close(self) -> None:
         self._file = None
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class _Writer:
+class _Writer(Closing):
     def __init__(self, driver: MemoryDriver, path: str, file: _File) -> None:
         self._driver = driver
         self._path = path
@@ -265,14 +253,3 @@ class _Writer:
     def _require_open(self) -> None:
         if self._closed or self._committed:
             raise ValueError(f"the writer of {self._path} is closed")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from regctl.drivers.base import Buffer, StorageDriver, Writer
+from regctl.drivers.forwarding import ForwardingWriter
 from tests.failing import FailingDriver
 
 #: Is told what was done (the name of the operation) and to which path.
@@ -36,47 +35,20 @@ class WatchedDriver(FailingDriver):
         self._watch("delete", path)
 
 
-class _WatchedWriter:
+class _WatchedWriter(ForwardingWriter):
     def __init__(self, inner: Writer, path: str, watch: Watch) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._path = path
         self._watch = watch
 
-    @property
-    def size(self) -> int:
-        return self._inner.size
-
     def write(self, data: Buffer) -> None:
-        self._inner.write(data)
+        super().write(data)
         self._watch("write", self._path)
 
     def truncate(self, size: int) -> None:
-        self._inner.truncate(size)
+        super().truncate(size)
         self._watch("truncate", self._path)
 
-    def flush_early(self) -> None:
-        self._inner.flush_early()
-
     def sync(self) -> None:
-        self._inner.sync()
+        super().sync()
         self._watch("sync", self._path)
-
-    def cancel(self) -> None:
-        self._inner.cancel()
-
-    def commit(self) -> None:
-        self._inner.commit()
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
