@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TypeVar
 
-from regctl.drivers._openat2 import DirectoryOpener
+from regctl.drivers._openat2 import Opener
 from regctl.drivers._translate import exchanged_error, symlink_error, translate
 from regctl.errors import (
     ConfigurationError,
@@ -38,6 +38,8 @@ _T = TypeVar("_T")
 #: O_PATH asks for the right to pass through, not to list, and cannot have side effects.
 _PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+#: How a file is opened to be read: neither a pipe nor a terminal there makes it wait.
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class Directories:
@@ -59,7 +61,8 @@ class Directories:
             ) from error
         except OSError as error:
             raise translate(error, self.root) from error
-        self._opener = DirectoryOpener()
+        self._directory_opener = Opener(_PASS)
+        self._file_opener = Opener(READ)
         #: The number of the root's filesystem.
         self.device = os.fstat(self._fd).st_dev
         self._making = threading.Lock()
@@ -80,6 +83,13 @@ class Directories:
             raise self._refusal(error, directory, path, path) from error
         finally:
             os.close(directory)
+
+    def open_file(self, path: str) -> int | None:
+        """A descriptor of what stands at ``path``, to be read; None if it is not had so easily.
+
+        Then `parent` gives it, or the reason.
+        """
+        return self._file_opener.open(self._fd, path[1:])
 
     @contextmanager
     def parent(self, path: str) -> Iterator[tuple[int, str]]:
@@ -120,7 +130,7 @@ class Directories:
         """
         components = directory.split("/")[1:]
         if len(components) > 1:
-            reached = self._opener.open(self._fd, directory[1:])
+            reached = self._directory_opener.open(self._fd, directory[1:])
             if reached is not None:
                 return reached
         current = os.dup(self._fd)

@@ -1,4 +1,4 @@
-"""A directory far below another, opened by one call of the system that follows no symlink.
+"""What lies far below a directory, opened by one call of the system that follows no symlink.
 
 Python has no ``openat2``, Linux has it since 5.6. Where it is not to be had, or fails for whatever
 reason, the caller goes component by component, and finds the reason there.
@@ -27,34 +27,31 @@ class _How(ctypes.Structure):
     )
 
 
-_HOW = _How(
-    os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
-    0,
-    _RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_SYMLINKS | _RESOLVE_BENEATH,
-)
+_RESOLVE = _RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_SYMLINKS | _RESOLVE_BENEATH
 
 
-class DirectoryOpener:
-    """Opens directories by ``openat2``, until it is found not to be there."""
+class Opener:
+    """Opens by ``openat2`` with ``flags`` of its own, until it is found not to be there."""
 
-    def __init__(self) -> None:
-        self._is_there = sys.platform == "linux"
-        self._how = ctypes.byref(_HOW)
-        self._size = ctypes.c_size_t(ctypes.sizeof(_HOW))
-        if self._is_there:
+    def __init__(self, flags: int) -> None:
+        self.is_there = sys.platform == "linux"
+        self._number = ctypes.c_long(_NUMBER)
+        self._how = _How(flags | os.O_CLOEXEC, 0, _RESOLVE)
+        self._pointer = ctypes.byref(self._how)
+        self._size = ctypes.c_size_t(ctypes.sizeof(_How))
+        if self.is_there:
             self._call = ctypes.CDLL(None, use_errno=True).syscall
             self._call.restype = ctypes.c_long
 
     def open(self, directory: int, path: str) -> int | None:
-        """An O_PATH descriptor of ``path`` below ``directory``; None if it did not open."""
-        if not self._is_there:
+        """A descriptor of ``path`` below ``directory``; None if it did not open."""
+        if not self.is_there:
             return None
-        number = ctypes.c_long(_NUMBER)
         name = os.fsencode(path)
-        descriptor: int = self._call(number, directory, name, self._how, self._size)
+        descriptor: int = self._call(self._number, directory, name, self._pointer, self._size)
         if descriptor >= 0:
             return descriptor
         # A sandbox that does not know it may forbid it.
         if ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):
-            self._is_there = False
+            self.is_there = False
         return None

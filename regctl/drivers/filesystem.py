@@ -13,7 +13,7 @@ import stat as status_of
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from regctl.drivers._directories import Directories, above, adopt, lstat, sync_directory
+from regctl.drivers._directories import READ, Directories, above, adopt, lstat, sync_directory
 from regctl.drivers._streams import FileReader, FileWriter
 from regctl.drivers._temporary import Staging, write_all
 from regctl.drivers._translate import irregular_error, symlink_error, translated
@@ -30,7 +30,6 @@ from regctl.errors import (
 #: How often a writer looks again for the file that its path names.
 _ATTEMPTS = 10
 _COPY_SIZE = 1 << 20
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -170,8 +169,10 @@ class FilesystemDriver:
     def _open(self, path: str) -> tuple[int, int]:
         """A descriptor of the file ``path`` for reading, and its size."""
         with translated(path):
-            with self._directories.parent(path) as (parent, name):
-                descriptor = os.open(name, _READ, dir_fd=parent)
+            descriptor = self._directories.open_file(path)
+            if descriptor is None:
+                with self._directories.parent(path) as (parent, name):
+                    descriptor = os.open(name, READ, dir_fd=parent)
             try:
                 status = os.fstat(descriptor)
                 _require_file(status, path)

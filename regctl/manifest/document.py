@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import NoReturn, TypeAlias, TypeGuard
 
@@ -40,6 +41,10 @@ def fold(name: str) -> str:
     return name.lower() if name.isascii() else name.translate(_FOLDING)
 
 
+#: The same for the few names that are asked for.
+_fold_known = lru_cache(256)(fold)
+
+
 class Object:
     """A JSON object with all its members: in order, doubled ones too, names as spelled."""
 
@@ -55,7 +60,7 @@ class Object:
             self._by_name = {}
             for member in self.members:
                 self._by_name.setdefault(fold(member[0]), []).append(member)
-        return self._by_name.get(fold(name), [])
+        return self._by_name.get(_fold_known(name), [])
 
     def values(self, name: str) -> list[Value]:
         """The values of every spelling of ``name``, in order; a null says nothing and is absent."""
