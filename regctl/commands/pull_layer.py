@@ -44,7 +44,7 @@ without --force. Without -o the exit code says whether what went out was right.
 @click.option(
     "--no-verify",
     is_flag=True,
-    help="Give the bytes as they are stored, right or wrong. TarSum addresses need it.",
+    help="Give the bytes as they are stored, right or wrong.",
 )
 @pass_app
 def command(
@@ -66,7 +66,7 @@ def command(
     layer = source.layers.get(wanted)
     if not layer.is_verifiable and not no_verify:
         raise ContentError(
-            f"the layer {wanted} is stored under its TarSum, which this version cannot verify",
+            f"the layer {wanted} is stored as {layer.canonical}, and nothing can verify that",
             hint="give --no-verify to get the bytes all the same",
         )
     if to_stdout:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -23,7 +23,19 @@ command is interrupted, what is stored is kept, and the command that goes on wit
 that one needs the whole FILE again, and writes only what is missing.
 
 With --digest, content that the storage already holds is hashed and linked, not stored again.
+
+With --tarsum the layer is known by its TarSum (version 1) as well, which is printed, as registry
+2.0 had it; FILE is an uncompressed tar archive. In the layout of January 2015 layers have no other
+address, and of several archives with the same TarSum the first one stays. A TarSum that is given
+with --digest is demanded and used in the same way.
 """
+
+
+class _Wanted(NamedTuple):
+    """What FILE must be, and what the layer is to be known by."""
+
+    digest: Digest | None
+    tarsum: bool
 
 
 @define("push-layer", "Store a file as a layer of a repository.", help=_HELP)
@@ -37,6 +49,7 @@ With --digest, content that the storage already holds is hashed and linked, not 
     is_flag=True,
     help="With --digest: link a stored blob of the same size without reading FILE.",
 )
+@click.option("--tarsum", is_flag=True, help="Use the TarSum of FILE as the layer's address.")
 @pass_app
 def command(
     app: App,
@@ -46,6 +59,7 @@ def command(
     resume: str | None,
     keep: bool,
     trust_digest: bool,
+    tarsum: bool,
 ) -> None:
     """Store a file as a layer."""
     from regctl.commands.names import parse_upload  # noqa: PLC0415
@@ -57,14 +71,17 @@ def command(
     name = RepositoryName.parse(repository)
     expected = Digest.parse(digest) if digest is not None else None
     if expected is not None:
-        expected.require_writable()
-    if trust_digest and (expected is None or resume is not None):
-        raise UsageError("--trust-digest needs --digest, and goes without --resume")
+        expected.require_layer_writable()
+        # Where a TarSum is demanded, it is the one that is used.
+        tarsum = tarsum and not expected.is_tarsum
+    if trust_digest and (expected is None or resume is not None or tarsum):
+        raise UsageError("--trust-digest needs --digest, and goes without --resume and --tarsum")
     upload = parse_upload(app, name, resume) if resume is not None else None
     with FileSource.open(file) as source:
-        target = app.opened(app.registry().repository_to_fill(name))
+        target = app.opened(app.registry().repository_to_fill(name, layers=True))
+        target.layers.require_storable(expected, tarsum=tarsum)
         pushed = None
-        if expected is not None and upload is None:
+        if expected is not None and upload is None and not tarsum:
             pushed = _link(app, target, source, expected, trust_digest=trust_digest)
         if pushed is None:
             opened = (
@@ -72,8 +89,9 @@ def command(
                 if upload is None
                 else target.uploads.resume(upload.id, offset=upload.offset)
             )
+            wanted = _Wanted(expected, tarsum)
             pushed = _spool(
-                app, opened, source, expected, file, resumed=upload is not None, keep=keep
+                app, opened, source, wanted, file, resumed=upload is not None, keep=keep
             )
     _report(app, pushed)
 
@@ -81,7 +99,7 @@ def command(
 def _link(
     app: App, target: Repository, source: FileSource, digest: Digest, *, trust_digest: bool
 ) -> PushedLayer | None:
-    from regctl.registry.transfer import link_existing  # noqa: PLC0415
+    from regctl.registry.existing import link_existing  # noqa: PLC0415
     from regctl.terminal.progress import progress  # noqa: PLC0415
 
     with progress(app.output, "hashing", source.size) as advance:
@@ -92,7 +110,7 @@ def _spool(
     app: App,
     upload: LayerUpload,
     source: FileSource,
-    expected: Digest | None,
+    wanted: _Wanted,
     file: str,
     *,
     resumed: bool,
@@ -105,7 +123,13 @@ def _spool(
     with upload:
         try:
             with progress(app.output, "pushing", source.size) as advance:
-                return push(upload, source, expected=expected, progress=advance)
+                return push(
+                    upload,
+                    source,
+                    expected=wanted.digest,
+                    tarsum=wanted.tarsum,
+                    progress=advance,
+                )
         except ContentError:
             # What this command began and is not wanted leaves nothing behind.
             if not resumed:
@@ -115,14 +139,16 @@ def _spool(
             if not keep and not resumed:
                 upload.cancel()
             elif not isinstance(error, RegctlError) or upload.size:
-                _say_how_to_resume(app, upload, file, expected)
+                _say_how_to_resume(app, upload, file, wanted)
             raise
 
 
-def _say_how_to_resume(app: App, upload: LayerUpload, file: str, expected: Digest | None) -> None:
+def _say_how_to_resume(app: App, upload: LayerUpload, file: str, wanted: _Wanted) -> None:
     arguments = ["push-layer", str(upload.repository), absolute(file), "--resume", str(upload.id)]
-    if expected is not None:
-        arguments += ["--digest", str(expected)]
+    if wanted.digest is not None:
+        arguments += ["--digest", str(wanted.digest)]
+    if wanted.tarsum:
+        arguments.append("--tarsum")
     app.output.warning(
         f"{upload.size} bytes are kept in the upload {upload.id}",
         hint=f"to go on: {app.command_line(*arguments)}",
@@ -130,8 +156,12 @@ def _say_how_to_resume(app: App, upload: LayerUpload, file: str, expected: Diges
 
 
 def _report(app: App, pushed: PushedLayer) -> None:
+    from regctl.commands.archives import say_other_bytes, warn_of_ambiguity  # noqa: PLC0415
     from regctl.terminal.formatting import size  # noqa: PLC0415
 
+    warn_of_ambiguity(app, pushed.digest, pushed.alternative)
+    if pushed.other_bytes:
+        say_other_bytes(app, pushed.digest)
     if pushed.existed:
         app.output.message(f"{size(pushed.size)} were in the storage already, now linked")
     elif pushed.resumed:
@@ -145,5 +175,6 @@ def _report(app: App, pushed: PushedLayer) -> None:
             "written": pushed.written,
             "resumed": pushed.resumed,
             "existed": pushed.existed,
+            "other_bytes": pushed.other_bytes,
         },
     )

@@ -121,7 +121,7 @@ def cancel(app: App, repository: str, upload: str, yes: bool, dry_run: bool) -> 
     require_repository(repository, "uploads cancel")
     name = RepositoryName.parse(repository)
     named = parse_upload(app, name, upload)
-    uploads = app.opened(app.registry().repository_to_change(name)).uploads
+    uploads = app.opened(app.registry().repository_to_change(name, layers=True)).uploads
     info = uploads.get(named.id, offset=named.offset)
     plan = [f"remove the upload {named.id} of {name} with its {info.size} bytes"]
     if approve(app, plan, yes=yes, dry_run=dry_run):
@@ -138,6 +138,7 @@ def cancel(app: App, repository: str, upload: str, yes: bool, dry_run: bool) -> 
 @pass_app
 def finish(app: App, repository: str, upload: str, digest: str) -> None:
     """Verify the bytes of UPLOAD by reading them, and make them a layer of REPO."""
+    from regctl.commands.archives import say_other_bytes  # noqa: PLC0415
     from regctl.commands.names import parse_upload  # noqa: PLC0415
     from regctl.digest import Digest  # noqa: PLC0415
     from regctl.layout import RepositoryName  # noqa: PLC0415
@@ -146,9 +147,16 @@ def finish(app: App, repository: str, upload: str, digest: str) -> None:
     name = RepositoryName.parse(repository)
     expected = Digest.parse(digest)
     named = parse_upload(app, name, upload)
-    uploads = app.opened(app.registry().repository_to_change(name)).uploads
-    canonical = uploads.finish(named.id, expected, offset=named.offset)
+    uploads = app.opened(app.registry().repository_to_change(name, layers=True)).uploads
+    finished = uploads.finish(named.id, expected, offset=named.offset)
+    if finished.other_bytes:
+        say_other_bytes(app, expected)
     app.output.result(
         str(expected),
-        {"repository": str(name), "digest": str(expected), "canonical": str(canonical)},
+        {
+            "repository": str(name),
+            "digest": str(expected),
+            "canonical": str(finished.layer.canonical),
+            "other_bytes": finished.other_bytes,
+        },
     )

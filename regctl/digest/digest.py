@@ -9,11 +9,13 @@ from regctl.errors import InvalidDigestError, UnsupportedDigestError
 
 #: Length in hex digits of every algorithm that a digest may name.
 HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128, "md5": 32, "sha1": 40}
+#: The one TarSum that may name a new layer, as the registry of 2015 had it.
+LAYER_TARSUM = "tarsum.v1+sha256"
 #: What may name new content. The others are only read, in old trees.
 WRITABLE = frozenset({"sha256", "sha384", "sha512"})
 #: TarSum labels by the name of their version in paths ("v0" is the one without a name).
 TARSUM_LABELS = {"v0": "tarsum", "v1": "tarsum.v1", "dev": "tarsum.dev"}
-_TARSUM_VERSIONS = {label: version for version, label in TARSUM_LABELS.items()}
+TARSUM_VERSIONS = {label: version for version, label in TARSUM_LABELS.items()}
 
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 _ALGORITHM = re.compile(r"[A-Za-z0-9]+(?:[.+_-][A-Za-z0-9]+)*", re.ASCII)
@@ -46,7 +48,7 @@ class Digest:
             )
         label, plus, inner = algorithm.partition("+")
         name = inner if plus else label
-        if name not in HEX_LENGTHS or (plus and label not in _TARSUM_VERSIONS):
+        if name not in HEX_LENGTHS or (plus and label not in TARSUM_VERSIONS):
             raise UnsupportedDigestError(
                 f"the digest algorithm {algorithm!r} of {text!r} is not supported",
                 hint="supported are sha256, sha384, sha512 and the TarSum forms",
@@ -74,7 +76,7 @@ class Digest:
     def tarsum_version(self) -> str:
         """``v0``, ``v1`` or ``dev``; the empty string where this is no TarSum."""
         label, plus, _ = self.algorithm.partition("+")
-        return _TARSUM_VERSIONS[label] if plus else ""
+        return TARSUM_VERSIONS[label] if plus else ""
 
     @property
     def hash_name(self) -> str:
@@ -92,4 +94,19 @@ class Digest:
             raise UnsupportedDigestError(
                 f"new content cannot be stored under {self}: {self.algorithm} is only read",
                 hint="use a sha256, sha384 or sha512 digest",
+            )
+
+    @property
+    def is_computable(self) -> bool:
+        """Whether content can be checked against this digest: all but odd forms of TarSums."""
+        return not self.is_tarsum or self.hash_name == "sha256"
+
+    def require_layer_writable(self) -> None:
+        """The same for a new layer, which may be named by its TarSum as well, in version 1."""
+        if not self.is_tarsum:
+            self.require_writable()
+        elif self.algorithm != LAYER_TARSUM:
+            raise UnsupportedDigestError(
+                f"unsupported TarSum version: no new layer can be stored under {self}",
+                hint="use a tarsum.v1+sha256 digest",
             )

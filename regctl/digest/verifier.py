@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Protocol
 
-from regctl.digest.digest import Digest
-from regctl.errors import DamagedError, DigestMismatchError, UnsupportedDigestError
+from regctl.digest.digest import TARSUM_VERSIONS, Digest
+from regctl.errors import ContentError, DamagedError, DigestMismatchError, UnsupportedDigestError
 
 Buffer = bytes | bytearray | memoryview
 
@@ -30,10 +30,21 @@ def hasher(algorithm: str) -> Hash:
 
 
 class MultiHasher:
-    """Several hash functions over the same bytes, and the count of these bytes."""
+    """Several digests of the same bytes, and the count of these bytes.
 
-    def __init__(self, algorithms: Iterable[str]) -> None:
-        self._hashes: dict[str, Hash] = {name: hasher(name) for name in algorithms}
+    An algorithm is that of a `Digest`: a hash function, or a TarSum. Where the bytes turn out to
+    be no archive, `check`, and whatever asks for the TarSum, raises `InvalidArchiveError`; the
+    other digests are still right. ``strict_end`` is that of `TarSum`.
+    """
+
+    def __init__(self, algorithms: Iterable[str], *, strict_end: bool = False) -> None:
+        self._hashes: dict[str, Hash] = {}
+        self._archives: dict[str, _Archive] = {}
+        for name in dict.fromkeys(algorithms):
+            if version := _tarsum_version(name):
+                self._archives[name] = _Archive(version, strict_end=strict_end)
+            else:
+                self._hashes[name] = hasher(name)
         self.size = 0
 
     def replace(self, algorithm: str, state: Hash) -> None:
@@ -44,19 +55,76 @@ class MultiHasher:
         """Take in ``data``."""
         for each in self._hashes.values():
             each.update(data)
+        for archive in self._archives.values():
+            archive.update(data)
         self.size += len(data)
+
+    def check(self) -> None:
+        """Raise `InvalidArchiveError` if a TarSum was asked for, and there will never be one."""
+        for archive in self._archives.values():
+            archive.check()
 
     def digest(self, algorithm: str) -> Digest:
         """The digest of everything so far; `KeyError` if ``algorithm`` was not asked for."""
-        return Digest.of_hash(algorithm, self._hashes[algorithm].digest())
+        return self.digests(algorithm)[0]
+
+    def digests(self, algorithm: str) -> tuple[Digest, ...]:
+        """All digests that the bytes are known by: one, or two for an ambiguous TarSum."""
+        if algorithm in self._archives:
+            return self._archives[algorithm].digests()
+        return (Digest.of_hash(algorithm, self._hashes[algorithm].digest()),)
+
+    def mismatch(self, wanted: Digest) -> str | None:
+        """How the bytes so far differ from those of ``wanted``; None if they do not.
+
+        Raises as `digest`.
+        """
+        found = self.digests(wanted.algorithm)
+        return None if wanted in found else f"has the digest {found[0]}, not {wanted}"
+
+
+def _tarsum_version(algorithm: str) -> str:
+    """The version of a TarSum that can be computed; the empty string for everything else."""
+    label, _, inner = algorithm.partition("+")
+    return TARSUM_VERSIONS.get(label, "") if inner == "sha256" else ""
+
+
+class _Archive:
+    """A TarSum that says at the end, and not at once, that there is none."""
+
+    def __init__(self, version: str, *, strict_end: bool) -> None:
+        # Most commands need none of it.
+        from regctl.digest.tarsum import TarSum  # noqa: PLC0415
+
+        self._sum = TarSum(version, strict_end=strict_end)
+        self._error: ContentError | None = None
+
+    def update(self, data: Buffer) -> None:
+        if self._error is None:
+            try:
+                self._sum.update(data)
+            except ContentError as error:
+                self._error = error
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def digests(self) -> tuple[Digest, ...]:
+        self.check()
+        return self._sum.digests()
 
 
 class Verifier:
-    """Checks that the bytes given to `update` have every one of ``digests``."""
+    """Checks that the bytes given to `update` have every one of ``digests``.
 
-    def __init__(self, *digests: Digest) -> None:
+    Raises `UnsupportedDigestError` where one cannot be computed. ``strict_end`` is that of
+    `TarSum`.
+    """
+
+    def __init__(self, *digests: Digest, strict_end: bool = False) -> None:
         self._wanted = digests
-        self._hashes = MultiHasher({digest.algorithm for digest in digests})
+        self._hashes = MultiHasher((each.algorithm for each in digests), strict_end=strict_end)
 
     @property
     def size(self) -> int:
@@ -70,9 +138,12 @@ class Verifier:
     def mismatch(self) -> str | None:
         """How the bytes so far differ from what was wanted; None if they do not."""
         for wanted in self._wanted:
-            found = self._hashes.digest(wanted.algorithm)
-            if found != wanted:
-                return f"has the digest {found}, not {wanted}"
+            try:
+                difference = self._hashes.mismatch(wanted)
+            except ContentError as error:
+                difference = f"is not {wanted}: {error.message}"
+            if difference:
+                return difference
         return None
 
     def check(self, what: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from regctl.digest import Digest, Verifier
+from regctl.digest import Digest, MultiHasher, Verifier
 from regctl.drivers.base import Kind, Reader, StorageDriver
-from regctl.errors import DamagedError, PathNotFoundError
+from regctl.errors import ContentError, DamagedError, PathNotFoundError
 from regctl.layout import PathMapper, specs
 
 _CHUNK = 1 << 20
@@ -47,16 +47,15 @@ class BlobStore:
         """The whole content of a small blob, verified.
 
         Raises `DamagedError` if it is missing, larger than ``limit`` bytes, or not what its
-        digest says. A TarSum names no bytes, so that such a blob comes unverified.
+        digest says.
         """
         try:
             content = self.driver.get(self.path(digest), limit)
         except PathNotFoundError as error:
             raise DamagedError(f"the blob {digest} is missing from the storage") from error
-        if not digest.is_tarsum:
-            verifier = Verifier(digest)
-            verifier.update(content)
-            verifier.check_stored(f"the blob {self.path(digest)}")
+        verifier = Verifier(digest)
+        verifier.update(content)
+        verifier.check_stored(f"the blob {self.path(digest)}")
         return content
 
     def put(self, digest: Digest, content: bytes) -> None:
@@ -88,7 +87,26 @@ class BlobStore:
         self.feed(digest, verifier)
         verifier.check_stored(f"the blob {self.path(digest)}")
 
-    def feed(self, digest: Digest, verifier: Verifier) -> None:
+    def read_archive(self, tarsum: Digest) -> Digest:
+        """The sha256 digest of the archive that is stored under ``tarsum``, by reading it.
+
+        Archives of other bytes have the same TarSum, and whichever came first is stored: its size
+        says nothing. Raises `DamagedError` if it is missing, or has another TarSum.
+        """
+        hashes = MultiHasher((tarsum.algorithm, "sha256"))
+        self.feed(tarsum, hashes)
+        try:
+            difference = hashes.mismatch(tarsum)
+        except ContentError as error:
+            difference = f"is not {tarsum}: {error.message}"
+        if difference:
+            raise DamagedError(
+                f"the stored blob {tarsum} is damaged: it {difference}",
+                hint=f"{self.path(tarsum)} must be mended or moved away before it can be used",
+            )
+        return hashes.digest("sha256")
+
+    def feed(self, digest: Digest, verifier: Verifier | MultiHasher) -> None:
         """Give all stored bytes of a blob to ``verifier``. Raises as `open`."""
         buffer = bytearray(_CHUNK)
         view = memoryview(buffer)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from regctl.digest import Digest, Verifier
 from regctl.drivers.base import Kind, Reader, StorageDriver
-from regctl.errors import DamagedError, NotFoundError, PathNotFoundError
-from regctl.layout import PathMapper, RepositoryName, specs
+from regctl.errors import DamagedError, NotFoundError, PathNotFoundError, ReadOnlyLayoutError
+from regctl.layout import Layout, PathMapper, RepositoryName, specs
 from regctl.registry.blobs import BlobStore
 from regctl.registry.links import read_link, write_link
 
@@ -30,15 +30,18 @@ class Layer:
     def verifier(self) -> Verifier:
         """A verifier of the layer's bytes: by the digest asked for and by that of the blob.
 
-        A TarSum names no bytes and is left out; where nothing else is known it verifies nothing,
-        see `is_verifiable`.
+        Digests that cannot be computed are left out, see `is_verifiable`.
         """
-        return Verifier(*(d for d in {self.digest, self.canonical} if not d.is_tarsum))
+        return Verifier(*(each for each in self._digests if each.is_computable))
 
     @property
     def is_verifiable(self) -> bool:
-        """Whether `verifier` checks anything."""
-        return not (self.digest.is_tarsum and self.canonical.is_tarsum)
+        """Whether `verifier` checks all that there is to check."""
+        return all(each.is_computable for each in self._digests)
+
+    @property
+    def _digests(self) -> tuple[Digest, ...]:
+        return tuple(dict.fromkeys((self.canonical, self.digest)))
 
 
 class LayerService:
@@ -86,12 +89,34 @@ class LayerService:
         """A stream of the layer's bytes from ``offset``; verify it with `Layer.verifier`."""
         return self.blobs.open(layer.canonical, offset)
 
-    def link(self, canonical: Digest, alias: Digest | None = None) -> None:
-        """Link the blob ``canonical``, under its own digest and under ``alias``, anew.
+    @property
+    def by_tarsum(self) -> bool:
+        """Whether layers are stored and linked by their TarSum and nothing else, as in 2015."""
+        return self.mapper.layout is Layout.Y2015
 
-        The blob must be there already; both links say ``canonical``, as registries write them.
+    def require_storable(self, expected: Digest | None, *, tarsum: bool = False) -> None:
+        """Raise unless a new layer may be stored as ``expected``, and, if ``tarsum``, by that.
+
+        Raises `UnsupportedDigestError`, and `ReadOnlyLayoutError` where the layout knows layers
+        by their TarSum alone and none is asked for.
         """
-        for digest in dict.fromkeys((canonical, alias or canonical)):
+        if expected is not None:
+            expected.require_layer_writable()
+        if self.by_tarsum and not tarsum and not (expected is not None and expected.is_tarsum):
+            raise ReadOnlyLayoutError(
+                f"the repository {self.name} is in the layout of the 2015 registry, "
+                "which knows layers by their TarSum alone",
+                hint="give --tarsum, or --digest with a tarsum.v1+sha256 digest",
+            )
+
+    def link(self, canonical: Digest, *aliases: Digest | None) -> None:
+        """Link the blob ``canonical``, under its own digest and under ``aliases``, anew.
+
+        The blob must be there already; all links say ``canonical``, as registries write them. In
+        the layout of 2015 there is no link but that of the TarSum.
+        """
+        names = (canonical,) if self.by_tarsum else (canonical, *aliases)
+        for digest in dict.fromkeys(each for each in names if each is not None):
             write_link(self.driver, self._path(digest), canonical)
 
     def list(self) -> Iterator[Digest]:

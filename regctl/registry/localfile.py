@@ -105,10 +105,14 @@ class FileSource:
 
 
 class PartFile:
-    """``FILE.<12 hex>.part``: FILE's beginning, kept when interrupted, renamed when verified."""
+    """``FILE.<12 hex>.part``: FILE's beginning, kept when interrupted, renamed when verified.
 
-    def __init__(self, target: str, digest: Digest) -> None:
+    With ``private`` nobody but its owner can read it, at any time.
+    """
+
+    def __init__(self, target: str, digest: Digest, *, private: bool = False) -> None:
         self.target = target
+        self._private = private
         self.path = f"{target}.{digest.hex[:12]}.part"
         self.size = 0
         self._flushed = 0
@@ -124,7 +128,7 @@ class PartFile:
             descriptor = os.open(
                 self.path,
                 os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK,
-                0o666,
+                0o600 if self._private else 0o666,
             )
         except OSError as error:
             raise _output_error(self.target, error) from error
@@ -137,6 +141,8 @@ class PartFile:
         if not stat.S_ISREG(state.st_mode):
             os.close(descriptor)
             raise InputFileError(f"cannot write {self.path}: it is no regular file")
+        if self._private and stat.S_IMODE(state.st_mode) != 0o600:
+            os.fchmod(descriptor, 0o600)
         self.size = state.st_size
         return descriptor
 
@@ -225,9 +231,11 @@ def already_there(target: str) -> UnsafeError:
     return UnsafeError(f"{target} exists and is another file", hint="give --force to overwrite it")
 
 
-def write_file(target: str, content: bytes, digest: Digest, *, force: bool) -> None:
+def write_file(
+    target: str, content: bytes, digest: Digest, *, force: bool, private: bool = False
+) -> None:
     """Write ``content`` to the file ``target``, whole or not at all. Raises as `PartFile`."""
-    with PartFile(target, digest) as part:
+    with PartFile(target, digest, private=private) as part:
         try:
             part.restart()
             part.write(memoryview(content))

@@ -81,22 +81,23 @@ class Registry:
             )
         return self._make(name, layouts)
 
-    def repository_to_change(self, name: RepositoryName) -> Repository:
-        """The repository ``name``, for changing what is there.
+    def repository_to_change(self, name: RepositoryName, *, layers: bool = False) -> Repository:
+        """The repository ``name``, for changing what is there; ``layers`` as in the other.
 
         Raises `RepositoryNotFoundError`, and `ReadOnlyLayoutError` for the layout of 2015.
         """
-        return self._writable(self.repository(name))
+        return self._writable(self.repository(name), layers=layers)
 
-    def repository_to_fill(self, name: RepositoryName) -> Repository:
+    def repository_to_fill(self, name: RepositoryName, *, layers: bool = False) -> Repository:
         """The repository ``name``, for pushing: it comes into being with its first content.
 
-        Raises `ReadOnlyLayoutError` if it, or the tree it would be new in, has the layout of 2015.
+        Raises `ReadOnlyLayoutError` if it, or the tree it would be new in, has the layout of 2015;
+        with ``layers``, where nothing is changed but layers and uploads, only if it has both.
         """
         layouts = layout_of(self.driver, name)
         if not layouts:
             layouts = {Layout.Y2015 if is_2015_tree(self.driver) else Layout.CURRENT}
-        return self._writable(self._make(name, layouts))
+        return self._writable(self._make(name, layouts), layers=layers)
 
     def _make(self, name: RepositoryName, layouts: set[Layout]) -> Repository:
         return Repository(
@@ -104,11 +105,17 @@ class Registry:
         )
 
     @staticmethod
-    def _writable(repository: Repository) -> Repository:
+    def _writable(repository: Repository, *, layers: bool) -> Repository:
+        if layers and not repository.is_mixed:
+            return repository
         if Layout.Y2015 in repository.layouts:
+            said = (
+                " and in the current one, so that it is not written"
+                if repository.is_mixed
+                else ", in which nothing but layers is written"
+            )
             raise ReadOnlyLayoutError(
-                f"the repository {repository.name} is in the layout of the 2015 registry, "
-                "which is read and not written",
+                f"the repository {repository.name} is in the layout of the 2015 registry{said}",
                 hint="pull its content and push it into a storage in the current layout",
             )
         return repository

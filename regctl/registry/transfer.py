@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from regctl.digest import Digest, MultiHasher
+from regctl.digest import LAYER_TARSUM, Digest, MultiHasher
 from regctl.digest.sha256 import ResumableSHA256
 from regctl.drivers.base import Buffer
-from regctl.errors import ContentError, DigestMismatchError, NotFoundError, UnavailableError
+from regctl.errors import ContentError, DigestMismatchError, UnavailableError
 from regctl.registry.behind import Behind
 from regctl.registry.layers import Layer, LayerService
-from regctl.registry.repository import Repository
-from regctl.registry.upload import LayerUpload, ResumePoint
+from regctl.registry.placing import Finished
+from regctl.registry.upload import LayerUpload, ResumePoint, besides
 
 #: Bytes moved at a time: large enough for OpenSSL and the disk, small enough for the cache.
-CHUNK_BYTES = 512 << 10
+CHUNK_BYTES = 1 << 20
 
 Progress = Callable[[int], None]
 
@@ -40,7 +40,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PushedLayer:
-    """A layer that is stored and linked: what was done to get there, in bytes."""
+    """A layer that is stored and linked: what was done to get there, in bytes.
+
+    ``other_bytes`` and ``alternative`` are those of `Finished`.
+    """
 
     digest: Digest
     canonical: Digest
@@ -49,9 +52,11 @@ class PushedLayer:
     #: Bytes that were stored by an earlier run and are part of it.
     resumed: int = 0
     existed: bool = False
+    other_bytes: bool = False
+    alternative: Digest | None = None
 
 
-def _pump(source: Source, take: Callable[[memoryview], None], limit: int | None = None) -> int:
+def pump(source: Source, take: Callable[[memoryview], None], limit: int | None = None) -> int:
     """Give what ``source`` has, at most ``limit`` bytes, to ``take``; how many bytes it was.
 
     A piece stays as it is until ``take`` was called for the next one.
@@ -74,82 +79,57 @@ def _buffers() -> tuple[memoryview, memoryview]:
     return memoryview(bytearray(CHUNK_BYTES)), memoryview(bytearray(CHUNK_BYTES))
 
 
-def link_existing(
-    repository: Repository,
-    source: Source,
-    digest: Digest,
-    *,
-    trust_digest: bool,
-    progress: Progress,
-) -> PushedLayer | None:
-    """Link ``digest`` if its blob is stored already, after hashing ``source``; None if it is not.
+def hash_source(
+    source: Source, algorithms: Iterable[str], progress: Progress, *, strict_end: bool = False
+) -> MultiHasher:
+    """The digests of all that ``source`` has, and how many bytes it is.
 
-    With ``trust_digest`` the source is not read. Raises `DigestMismatchError` if the source is
-    something else, `DamagedError` if the stored blob has another size than the source.
+    Raises `InvalidArchiveError` if a TarSum is among them, and it has none.
     """
-    digest.require_writable()
-    canonical = _stored_under(repository.layers, digest)
-    size = repository.blobs.size(canonical) if canonical is not None else None
-    if canonical is None or size is None or source.size is None:
-        return None
-    if source.size != size:
-        # Either this is not the content of that digest, or the stored blob is damaged: which,
-        # only hashing can tell.
-        _require(source, digest, progress)
-        raise repository.blobs.wrong_size(canonical, size, source.size)
-    if not trust_digest:
-        _require(source, digest, progress)
-    repository.layers.link(canonical, digest)
-    if repository.blobs.size(canonical) is None:
-        source.rewind()
-        return None
-    return PushedLayer(digest, canonical, size, 0, existed=True)
-
-
-def _stored_under(layers: LayerService, digest: Digest) -> Digest | None:
-    """The address that content of ``digest`` has in the blob store, where that is known."""
-    if digest.algorithm == "sha256":
-        return digest
-    try:
-        return layers.resolve(digest)
-    except NotFoundError:
-        return None
-
-
-def hash_source(source: Source, algorithm: str, progress: Progress) -> tuple[Digest, int]:
-    """The digest of all that ``source`` has, and how many bytes it is."""
-    hashes = MultiHasher((algorithm,))
+    hashes = MultiHasher(algorithms, strict_end=strict_end)
 
     with Behind(hashes.update) as hashing:
 
         def take(data: memoryview) -> None:
             hashing(data)
+            hashes.check()
             progress(len(data))
 
-        count = _pump(source, take)
+        count = pump(source, take)
     source.check_unchanged(count)
-    return hashes.digest(algorithm), count
-
-
-def _require(source: Source, digest: Digest, progress: Progress) -> None:
-    """Raise `DigestMismatchError` unless ``source`` has ``digest``."""
-    found, _ = hash_source(source, digest.algorithm, progress)
-    if found != digest:
-        raise DigestMismatchError(f"the content has the digest {found}, not {digest}")
+    return hashes
 
 
 def push_new(
-    upload: LayerUpload, source: Source, *, expected: Digest | None, progress: Progress
+    upload: LayerUpload,
+    source: Source,
+    *,
+    expected: Digest | None,
+    tarsum: bool = False,
+    progress: Progress,
 ) -> PushedLayer:
-    """Spool ``source`` into a fresh ``upload``, verify it, move it to its place and link it."""
-    if expected is not None:
-        expected.require_writable()
-        upload.begin((expected.algorithm,))
-    return _complete(upload, source, expected, 0, progress)
+    """Spool ``source`` into a fresh ``upload``, verify it, move it to its place and link it.
+
+    With ``tarsum`` it is known by the TarSum that it has, see `LayerUpload.finish`.
+    """
+    upload.begin(_algorithms(upload, expected, tarsum))
+    return _complete(upload, source, expected, tarsum, 0, progress)
+
+
+def _algorithms(upload: LayerUpload, expected: Digest | None, tarsum: bool) -> set[str]:
+    """What is to be known of the content; raises where the end could only be a refusal."""
+    upload.require_storable(expected, tarsum=tarsum)
+    names = {LAYER_TARSUM} if tarsum else set()
+    return names | ({expected.algorithm} if expected is not None else set())
 
 
 def push_resumed(
-    upload: LayerUpload, source: Source, *, expected: Digest | None, progress: Progress
+    upload: LayerUpload,
+    source: Source,
+    *,
+    expected: Digest | None,
+    tarsum: bool = False,
+    progress: Progress,
 ) -> PushedLayer:
     """Go on with ``upload``, which holds the beginning of ``source``.
 
@@ -157,12 +137,9 @@ def push_resumed(
     is the saved state, no stored byte is read. Only where it is not, or there is no state, the
     stored bytes are read again. Raises `DigestMismatchError` where the proof fails.
     """
-    algorithm = "sha256"
-    if expected is not None:
-        expected.require_writable()
-        algorithm = expected.algorithm
+    algorithms = _algorithms(upload, expected, tarsum)
     point = upload.resume_point()
-    sha, others = ResumableSHA256(), MultiHasher({algorithm} - {"sha256"})
+    sha, others = ResumableSHA256(), besides(algorithms)
 
     def add(data: memoryview) -> None:
         sha.update(data)
@@ -174,7 +151,7 @@ def push_resumed(
             hashing(data)
             progress(len(data))
 
-        count = _pump(source, take, point.offset)
+        count = pump(source, take, point.offset)
     if count < point.offset or not (_is_saved(sha, point) or _is_stored(sha, upload)):
         raise DigestMismatchError(
             f"the file does not begin with the {point.offset} bytes that upload {upload.id} holds; "
@@ -183,7 +160,7 @@ def push_resumed(
             f"regctl uploads cancel {upload.repository} {upload.id}",
         )
     upload.seek(sha, others)
-    return _complete(upload, source, expected, point.offset, progress)
+    return _complete(upload, source, expected, tarsum, point.offset, progress)
 
 
 def _is_saved(sha: ResumableSHA256, point: ResumePoint) -> bool:
@@ -206,16 +183,34 @@ def _is_stored(sha: ResumableSHA256, upload: LayerUpload) -> bool:
 
 
 def _complete(
-    upload: LayerUpload, source: Source, expected: Digest | None, resumed: int, progress: Progress
+    upload: LayerUpload,
+    source: Source,
+    expected: Digest | None,
+    tarsum: bool,
+    resumed: int,
+    progress: Progress,
 ) -> PushedLayer:
     def take(data: memoryview) -> None:
         upload.write(data)
         progress(len(data))
 
-    written = _pump(source, take)
+    written = pump(source, take)
     source.check_unchanged(resumed + written)
-    canonical = upload.finish(expected)
-    return PushedLayer(expected or canonical, canonical, resumed + written, written, resumed)
+    finished = upload.finish(expected, tarsum=tarsum)
+    return _pushed(finished, written, resumed)
+
+
+def _pushed(finished: Finished, written: int, resumed: int) -> PushedLayer:
+    layer = finished.layer
+    return PushedLayer(
+        layer.digest,
+        layer.canonical,
+        layer.size,
+        written,
+        resumed,
+        other_bytes=finished.other_bytes,
+        alternative=finished.alternative,
+    )
 
 
 def pull(

@@ -13,18 +13,20 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from regctl.digest import Digest, MultiHasher
-from regctl.digest.sha256 import InvalidHashStateError, ResumableSHA256, is_native_state
-from regctl.drivers.base import Buffer, Kind, StorageDriver, Writer
-from regctl.errors import DamagedError, DigestMismatchError, PathNotFoundError, StorageError
-from regctl.layout import PathMapper, RepositoryName, UploadId, specs
+from regctl.digest import LAYER_TARSUM, Digest, MultiHasher, Verifier
+from regctl.digest.sha256 import ResumableSHA256
+from regctl.drivers.base import Buffer, StorageDriver, Writer
+from regctl.errors import DamagedError, DigestMismatchError, StorageError
+from regctl.layout import RepositoryName, UploadId
 from regctl.registry.behind import Behind
 from regctl.registry.blobs import BlobStore
 from regctl.registry.gotime import Timestamp
 from regctl.registry.layers import Layer, LayerService
+from regctl.registry.placing import Finished, find_moved, place
+from regctl.registry.uploadfiles import UploadFiles
 
 #: Bytes between two hash states. A lost process costs at most this much to send again.
-CHECKPOINT_BYTES = 64 << 20
+CHECKPOINT_BYTES = 128 << 20
 #: Bytes after which the storage is asked to begin writing back.
 _FLUSH_BYTES = 8 << 20
 _CANONICAL = "sha256"
@@ -61,6 +63,7 @@ class LayerUpload:
         self.id = upload
         self.started_at = started_at
         self._layers = layers
+        self._files = UploadFiles(layers.driver, layers.mapper, layers.name, upload)
         self._writer = writer
         self._checkpoint_bytes = checkpoint_bytes
         self._sha = ResumableSHA256()
@@ -91,12 +94,12 @@ class LayerUpload:
         return self._layers.driver
 
     @property
-    def _mapper(self) -> PathMapper:
-        return self._layers.mapper
-
-    @property
     def _blobs(self) -> BlobStore:
         return self._layers.blobs
+
+    def require_storable(self, expected: Digest | None, *, tarsum: bool) -> None:
+        """Raise where `finish` would refuse whatever the content is."""
+        self._layers.require_storable(expected, tarsum=tarsum)
 
     # --- positioning ---------------------------------------------------------------------------
 
@@ -107,9 +110,9 @@ class LayerUpload:
         States of registries before 2.7 are in another format: where there are no others, the
         place is the end of the data, and the stored bytes are to be read again (`hash_stored`).
         """
-        for offset in sorted(self._states(), reverse=True):
+        for offset in sorted(self._files.states(), reverse=True):
             if 0 < offset <= self.size:
-                content = self._read_state(offset)
+                content = self._files.read_state(offset)
                 if content is not None:
                     return ResumePoint(offset, content)
         return ResumePoint(self.size, None)
@@ -121,7 +124,7 @@ class LayerUpload:
 
         Of the first ``limit`` bytes where that is given, otherwise of all.
         """
-        sha, others = ResumableSHA256(), MultiHasher(set(algorithms) - {_CANONICAL})
+        sha, others = ResumableSHA256(), besides(algorithms)
         wanted = self.size if limit is None else min(limit, self.size)
         if not wanted:
             return sha, others
@@ -129,7 +132,7 @@ class LayerUpload:
         # Where all is wanted, one byte more: the file must not have grown.
         most = wanted + (limit is None)
         view = memoryview(bytearray(_READ_BYTES))
-        with self._driver.read(self._path_data()) as reader:
+        with self._driver.read(self._files.data) as reader:
             while count := reader.readinto(view[: most - sha.size]):
                 sha.update(view[:count])
                 others.update(view[:count])
@@ -147,13 +150,13 @@ class LayerUpload:
         offset = sha.size
         if offset > self.size:
             raise DamagedError(f"upload {self.id} holds {self.size} bytes, not {offset}")
-        for later in self._states():
-            if later > offset or (later == offset and self._read_state(later) != sha.state()):
-                self._driver.delete(self._path_state(later))
+        for later in self._files.states():
+            if later > offset or (later == offset and self._files.read_state(later) != sha.state()):
+                self._files.delete_state(later)
         if offset < self.size:
             self._writer.truncate(offset)
         self._sha, self._others = sha, others
-        self._saved = offset if self._read_state(offset) is not None else -1
+        self._saved = offset if self._files.read_state(offset) is not None else -1
         self._flushed = self._checkpointed = offset
         self._positioned = True
 
@@ -162,16 +165,18 @@ class LayerUpload:
     def begin(self, algorithms: Iterable[str]) -> None:
         """Ask for digests of ``algorithms`` besides SHA-256. Only before the first byte."""
         assert self.size == 0, "hashes must see every byte"
-        self._others = MultiHasher(set(algorithms) - {_CANONICAL})
+        self._others = besides(algorithms)
 
     def write(self, data: Buffer) -> None:
         """Append ``data``; now and then make durable what is there and save the hash state.
 
-        It may not change before the next call of any method.
+        It may not change before the next call of any method. Raises `InvalidArchiveError` when it
+        is known that the bytes, of which a TarSum is asked for, have none.
         """
         assert self._positioned, "a resumed upload is positioned by seek() first"
         self._writer.write(data)
         self._hashing(memoryview(data))
+        self._others.check()
         size = self._writer.size
         if size - self._flushed >= _FLUSH_BYTES:
             self._writer.flush_early()
@@ -189,9 +194,8 @@ class LayerUpload:
         if self._ending or not self._positioned or self._saved == self._sha.size:
             return
         self._writer.sync()
-        state = self._sha.state()
-        if state is not None:
-            self._driver.put(self._path_state(self._sha.size), state)
+        if not self._layers.by_tarsum:
+            self._files.save_state(self._sha)
         self._saved = self._checkpointed = self._sha.size
 
     def digest(self, algorithm: str = _CANONICAL) -> Digest:
@@ -203,77 +207,73 @@ class LayerUpload:
 
     # --- ending --------------------------------------------------------------------------------
 
-    def finish(self, expected: Digest | None = None) -> Digest:
-        """Verify, move to the content address, link, clean up; the canonical digest.
+    def finish(self, expected: Digest | None = None, *, tarsum: bool = False) -> Finished:
+        """Verify, move to the content address, link, clean up.
 
-        Raises `DigestMismatchError`, with the upload as it was, unless the content has the digest
-        ``expected``; `DamagedError` if a blob of another size is already stored under it.
+        With ``tarsum`` the layer is known by the TarSum that it has. Raises, with the upload as it
+        was, `DigestMismatchError` unless the content has the digest ``expected``,
+        `InvalidArchiveError` if it has no TarSum, and what `LayerService.require_storable` does;
+        `DamagedError` if a blob of another size is already stored under its digest.
         """
+        self.require_storable(expected, tarsum=tarsum)
+        sha = self.digest()
         if expected is not None:
-            expected.require_writable()
-            found = self.digest(expected.algorithm)
-            if found != expected:
-                raise DigestMismatchError(f"the content has the digest {found}, not {expected}")
-        canonical = self.digest()
+            self._require(expected, sha)
+        archive, alternative = None, None
+        if expected is not None and expected.is_tarsum:
+            archive = expected
+        elif tarsum:
+            archive, *more = self._others.digests(LAYER_TARSUM)
+            alternative = more[0] if more else None
+        canonical = archive if archive is not None and self._layers.by_tarsum else sha
         self._writer.sync()
-        self._place(canonical, expected)
+        layer = Layer(archive or expected or sha, canonical, self.size)
+        stored, other_bytes = place(self._layers, layer, sha, expected, self._move)
         self._ending = True
-        self._remove_files()
+        self._files.remove()
         self.close()
-        return canonical
+        return Finished(stored, other_bytes, alternative)
+
+    def _move(self, path: str) -> None:
+        self._ending = True
+        if self._layers.by_tarsum:
+            # Nothing else could tell a later run what became of the data.
+            self._files.save_state(self._sha)
+        self._writer.commit()
+        self._driver.move(self._files.data, path)
+
+    def _require(self, expected: Digest, sha: Digest) -> None:
+        if expected.algorithm == _CANONICAL:
+            difference = None if expected == sha else f"has the digest {sha}, not {expected}"
+        else:
+            difference = self._others.mismatch(expected)
+        if difference:
+            raise DigestMismatchError(f"the content {difference}")
 
     def moved_to(self, expected: Digest) -> Layer | None:
-        """The blob that a lost process made of this upload's data, before it cleaned up.
+        """The blob that a lost process made of this upload's data; None if there is none.
 
-        Then no data is left, and the newest hash state is that of a blob that is stored, with as
-        many bytes; or the states are gone as well, and the layer ``expected`` is linked. None if
-        that is not so.
+        It had no time to clean up, see `find_moved`. Where there is data it was not moved.
         """
-        if self.size:
-            return None
-        newest = max(self._states(), default=0)
-        state = self._read_state(newest) if newest else None
-        if state is None:
-            return self._layers.get(expected) if self._layers.exists(expected) else None
-        canonical = Digest.of_hash(_CANONICAL, ResumableSHA256.restore(state).digest())
-        found = self._blobs.size(canonical) == newest
-        return Layer(canonical, canonical, newest) if found else None
+        return None if self.size else find_moved(self._layers, self._files, expected)
 
-    def finish_moved(self, moved: Layer, expected: Digest) -> Digest:
+    def finish_moved(self, moved: Layer, expected: Digest) -> Finished:
         """The rest of `finish` for the blob of `moved_to`, which is read and verified here."""
-        verifier = Layer(expected, moved.canonical, moved.size).verifier()
+        verifier = Verifier(moved.canonical, expected, strict_end=True)
         self._blobs.feed(moved.canonical, verifier)
         verifier.check("the content")
         self._layers.link(moved.canonical, expected)
         self._ending = True
         self._writer.cancel()
-        self._remove_files()
+        self._files.remove()
         self._open = False
-        return moved.canonical
-
-    def _place(self, canonical: Digest, alias: Digest | None) -> None:
-        """Put the data at its address and link it, blob before link.
-
-        Where the blob is there already it is relied on, so it is looked at again once the link is
-        written: a collector may have taken it in between, and then the data is still at hand.
-        """
-        while True:
-            stored = self._blobs.size(canonical)
-            if stored is None:
-                self._ending = True
-                self._writer.commit()
-                self._driver.move(self._path_data(), self._blobs.path(canonical))
-            elif stored != self.size:
-                raise self._blobs.wrong_size(canonical, stored, self.size)
-            self._layers.link(canonical, alias)
-            if stored is None or self._blobs.size(canonical) is not None:
-                return
+        return Finished(Layer(expected, moved.canonical, moved.size))
 
     def cancel(self) -> None:
         """Remove the upload and everything of it."""
         self._ending = True
         self._writer.cancel()
-        self._remove_files()
+        self._files.remove()
         self._open = False
 
     def close(self) -> None:
@@ -299,70 +299,8 @@ class LayerUpload:
         finally:
             self.close()
 
-    # --- files ---------------------------------------------------------------------------------
 
-    def _path_data(self) -> str:
-        return self._mapper.path(specs.UploadData(self.repository, self.id))
-
-    def _path_state(self, offset: int) -> str:
-        return self._mapper.path(specs.HashState(self.repository, self.id, _CANONICAL, offset))
-
-    def _states(self) -> list[int]:
-        """The offsets of all saved states, whatever their format."""
-        path = self._mapper.path(specs.HashStatesOf(self.repository, self.id, _CANONICAL))
-        try:
-            entries = self._driver.list(path)
-        except PathNotFoundError:
-            return []
-        files = (entry.path for entry in entries if entry.kind is Kind.FILE)
-        found = (self._mapper.parse_file(path) for path in files)
-        return [spec.offset for spec in found if isinstance(spec, specs.HashState)]
-
-    def _read_state(self, offset: int) -> bytes | None:
-        """The saved state at ``offset`` if it can be used."""
-        try:
-            content = self._driver.get(self._path_state(offset), 1024)
-        except (PathNotFoundError, DamagedError):
-            return None
-        if not is_native_state(content):
-            return None
-        try:
-            restored = ResumableSHA256.restore(content)
-        except InvalidHashStateError:
-            return None
-        return content if restored.size == offset else None
-
-    def _remove_files(self) -> None:
-        """Remove what is left of the upload: data, states, its start last, then directories."""
-        remove_upload(self._driver, self._mapper, self.repository, self.id)
-
-
-def remove_upload(
-    driver: StorageDriver, mapper: PathMapper, name: RepositoryName, upload: UploadId
-) -> None:
-    """Remove everything of an upload that is no longer open, ``startedat`` last.
-
-    So what a crash leaves is still an upload that can be taken up, or an empty directory.
-    """
-    root = mapper.path(specs.UploadDirectory(name, upload))
-    started = mapper.path(specs.UploadStartedAt(name, upload))
-    try:
-        entries = list(driver.walk(root, stat=False))
-    except PathNotFoundError:
-        return
-    files = {entry.path for entry in entries if entry.kind is not Kind.DIRECTORY}
-    for path in sorted(files - {started}):
-        _delete(driver, path)
-    directories = [entry.path for entry in entries if entry.kind is Kind.DIRECTORY]
-    for path in sorted(directories, key=len, reverse=True):
-        driver.rmdir(path)
-    if started in files:
-        _delete(driver, started)
-    driver.rmdir(root)
-
-
-def _delete(driver: StorageDriver, path: str) -> None:
-    try:
-        driver.delete(path)
-    except PathNotFoundError:
-        return
+def besides(algorithms: Iterable[str]) -> MultiHasher:
+    """Hashes of new content besides its SHA-256; where a TarSum is among them, as a registry has
+    it, which refused an archive without the end that it must have."""
+    return MultiHasher(set(algorithms) - {_CANONICAL}, strict_end=True)

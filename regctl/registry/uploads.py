@@ -11,7 +11,9 @@ from regctl.errors import DamagedError, NotFoundError, PathNotFoundError, Upload
 from regctl.layout import PathMapper, RepositoryName, UploadId, specs
 from regctl.registry.gotime import Timestamp, format_rfc3339, parse_rfc3339
 from regctl.registry.layers import LayerService
-from regctl.registry.upload import CHECKPOINT_BYTES, LayerUpload, remove_upload
+from regctl.registry.placing import Finished
+from regctl.registry.upload import CHECKPOINT_BYTES, LayerUpload
+from regctl.registry.uploadfiles import UploadFiles
 
 
 class UploadNotFoundError(NotFoundError):
@@ -63,12 +65,14 @@ class UploadService:
     def _mapper(self) -> PathMapper:
         return self._layers.mapper
 
+    def _files(self, upload: UploadId) -> UploadFiles:
+        return UploadFiles(self._driver, self._mapper, self.name, upload)
+
     def create(self) -> LayerUpload:
         """A new, empty upload, which a registry can take up from its first instant on."""
         upload = UploadId.new()
         started = format_rfc3339(int(self._clock()))
-        path = self._mapper.path(specs.UploadStartedAt(self.name, upload))
-        self._driver.put(path, started.encode("ascii"))
+        self._driver.put(self._files(upload).started_at, started.encode("ascii"))
         created = self._open(upload, parse_rfc3339(started))
         try:
             created.checkpoint()
@@ -109,15 +113,14 @@ class UploadService:
         )
 
     def _open(self, upload: UploadId, started: Timestamp) -> LayerUpload:
-        path = self._mapper.path(specs.UploadData(self.name, upload))
-        writer = self._driver.writer(path, append=True)
+        writer = self._driver.writer(self._files(upload).data, append=True)
         return LayerUpload(
             self._layers, upload, started, writer, checkpoint_bytes=self._checkpoint_bytes
         )
 
     def started_at(self, upload: UploadId) -> Timestamp:
         """When ``upload`` began. Raises as `resume`."""
-        path = self._mapper.path(specs.UploadStartedAt(self.name, upload))
+        path = self._files(upload).started_at
         try:
             content = self._driver.get(path, 64)
         except PathNotFoundError as error:
@@ -135,7 +138,7 @@ class UploadService:
 
     def _has_directory(self, upload: UploadId) -> bool:
         try:
-            self._driver.list(self._mapper.path(specs.UploadDirectory(self.name, upload)))
+            self._driver.list(self._files(upload).directory)
         except PathNotFoundError:
             return False
         return True
@@ -147,29 +150,29 @@ class UploadService:
         """
         if not self._has_directory(upload):
             raise self._not_found(upload)
-        path = self._mapper.path(specs.UploadData(self.name, upload))
+        files = self._files(upload)
         # Opened only to be sure that nobody else writes it at this moment.
-        with self._driver.writer(path, append=True) as writer:
+        with self._driver.writer(files.data, append=True) as writer:
             writer.cancel()
-        remove_upload(self._driver, self._mapper, self.name, upload)
+        files.remove()
 
     def get(self, upload: UploadId, *, offset: int | None = None) -> UploadInfo:
         """What is known of ``upload``. Raises `UploadNotFoundError`, and as `resume` by offset."""
-        root = self._mapper.path(specs.UploadDirectory(self.name, upload))
+        root = self._files(upload).directory
         info = self._info(upload, root) if self._has_directory(upload) else None
         if info is None:
             raise self._not_found(upload)
         self._check_offset(upload, info.size, offset)
         return info
 
-    def finish(self, upload: UploadId, digest: Digest, *, offset: int | None = None) -> Digest:
+    def finish(self, upload: UploadId, digest: Digest, *, offset: int | None = None) -> Finished:
         """Verify the stored bytes by reading them, and make them the layer ``digest``.
 
         Saved states are not trusted here: they say what was written, not what is there. Raises
         as `resume` and `LayerUpload.finish`; a mismatch leaves the upload as it was. Where an
         earlier run was lost after it had moved the bytes, it is completed.
         """
-        digest.require_writable()
+        self._layers.require_storable(digest)
         with self.resume(upload) as opened:
             moved = opened.moved_to(digest)
             self._check_offset(upload, moved.size if moved else opened.size, offset)
@@ -199,7 +202,7 @@ class UploadService:
             files = [e for e in self._driver.walk(root) if e.kind is Kind.FILE]
         except PathNotFoundError:
             return None
-        data = self._mapper.path(specs.UploadData(self.name, upload))
+        data = self._files(upload).data
         size = next((entry.size for entry in files if entry.path == data), 0)
         active = max((entry.modified for entry in files), default=0.0)
         try:

@@ -52,6 +52,7 @@ def test_push_in_json(storage: Path, file: Path) -> None:
         "written": len(CONTENT),
         "resumed": 0,
         "existed": False,
+        "other_bytes": False,
     }
     again = regctl("push-layer", "b", file, "--digest", SHA256, "--format=json", storage=storage)
     assert (again.json["written"], again.json["existed"]) == (0, True)
@@ -221,7 +222,11 @@ def test_digest_needs_no_storage(file: Path, algorithm: str) -> None:
     result = regctl("digest", file, "--algorithm", algorithm)
     assert (result.code, result.out, result.err) == (0, f"{algorithm}:{value}\n", "")
     data = regctl("digest", "-", "--algorithm", algorithm, "--format=json", stdin=CONTENT)
-    assert data.json == {"digest": f"{algorithm}:{value}", "size": len(CONTENT)}
+    assert data.json == {
+        "digest": f"{algorithm}:{value}",
+        "size": len(CONTENT),
+        "alternative": None,
+    }
 
 
 def test_the_layers_of_an_image_come_as_they_went(filled: Path, image: Image) -> None:

@@ -127,6 +127,7 @@ def test_finish(started: Path, named: str) -> None:
         "repository": "app",
         "digest": STORED_DIGEST,
         "canonical": STORED_DIGEST,
+        "other_bytes": False,
     }
     assert run(started, "pull-layer", "app", STORED_DIGEST).stdout == STORED
     gone = run(started, *arguments, environ=ENVIRON)

@@ -85,7 +85,18 @@ def test_of_hash() -> None:
     assert str(Digest.of_hash("sha256", hashlib.sha256(b"").digest())) == f"sha256:{EMPTY}"
 
 
-def test_a_tarsum_names_no_new_content() -> None:
+def test_a_tarsum_names_no_new_content_but_layers() -> None:
     Digest.parse(f"sha256:{EMPTY}").require_writable()
+    Digest.parse(f"sha256:{EMPTY}").require_layer_writable()
+    tarsum = Digest.parse(f"tarsum.v1+sha256:{EMPTY}")
+    tarsum.require_layer_writable()
     with pytest.raises(UnsupportedDigestError):
-        Digest.parse(f"tarsum.v1+sha256:{EMPTY}").require_writable()
+        tarsum.require_writable()
+
+
+@pytest.mark.parametrize("label", ["tarsum+sha256", "tarsum.dev+sha256", "tarsum.v1+md5", "md5"])
+def test_other_versions_name_no_new_layer(label: str) -> None:
+    """Nor did the registry of 2015 take them."""
+    digits = 32 if label.endswith("md5") else 64
+    with pytest.raises(UnsupportedDigestError):
+        Digest.parse(f"{label}:{'0' * digits}").require_layer_writable()

@@ -14,6 +14,7 @@ from regctl.layout import specs
 from regctl.registry import Repository
 from regctl.registry.layers import LayerNotFoundError
 from regctl.registry.links import DamagedLinkError, read_link, write_link
+from tests.digest.tarsum.archives import END, entry, tarsum
 from tests.registry.storages import (
     NAME,
     PATHS,
@@ -29,7 +30,9 @@ from tests.registry.watching import WatchedDriver
 CONTENT = b"a layer"
 DIGEST = digest_of(CONTENT)
 SHA512 = digest_of(CONTENT, "sha512")
-TARSUM = Digest.parse("tarsum.v1+sha256:" + "ab" * 32)
+#: An archive of one file, and its TarSum.
+ARCHIVE = entry(b"file", b"its content") + END
+TARSUM = Digest.parse(f"tarsum.v1+sha256:{tarsum(ARCHIVE)}")
 PATH = "/docker/registry/v2/link"
 
 
@@ -165,9 +168,19 @@ def test_a_directory_in_a_blobs_place_is_damage(repository: Repository) -> None:
         repository.blobs.put(DIGEST, CONTENT)
 
 
-def test_a_tarsum_blob_comes_unverified(repository: Repository) -> None:
-    repository.driver.put(repository.blobs.path(TARSUM), CONTENT)
-    assert repository.blobs.get(TARSUM, 100) == CONTENT
+def test_a_tarsum_blob_is_verified(repository: Repository) -> None:
+    repository.driver.put(repository.blobs.path(TARSUM), ARCHIVE)
+    assert repository.blobs.get(TARSUM, 10_000) == ARCHIVE
+    repository.blobs.verify_stored(TARSUM)
+    assert repository.blobs.read_archive(TARSUM) == digest_of(ARCHIVE)
+    for damaged in (ARCHIVE.replace(b"its", b"her"), CONTENT):
+        repository.driver.put(repository.blobs.path(TARSUM), damaged)
+        with pytest.raises(DamagedError, match=TARSUM.hex):
+            repository.blobs.get(TARSUM, 10_000)
+        with pytest.raises(DamagedError, match=TARSUM.hex):
+            repository.blobs.verify_stored(TARSUM)
+        with pytest.raises(DamagedError, match=TARSUM.hex):
+            repository.blobs.read_archive(TARSUM)
 
 
 # --- layers ----------------------------------------------------------------------------------
@@ -205,37 +218,42 @@ def test_a_linked_layer_without_its_blob_is_damage(repository: Repository) -> No
 
 @pytest.mark.parametrize("alias", [SHA512, TARSUM], ids=lambda each: each.algorithm)
 def test_a_layer_by_another_digest(repository: Repository, alias: Digest) -> None:
-    repository.blobs.put(DIGEST, CONTENT)
-    repository.layers.link(DIGEST, alias)
-    assert set(repository.layers.list()) == {DIGEST, alias}
+    content = ARCHIVE if alias.is_tarsum else CONTENT
+    digest = digest_of(content)
+    repository.blobs.put(digest, content)
+    repository.layers.link(digest, alias)
+    assert set(repository.layers.list()) == {digest, alias}
     layer = repository.layers.get(alias)
-    assert (layer.digest, layer.canonical) == (alias, DIGEST)
+    assert (layer.digest, layer.canonical) == (alias, digest)
     assert layer.is_verifiable
     verifier = layer.verifier()
-    verifier.update(CONTENT)
+    verifier.update(content)
     assert verifier.mismatch() is None
     verifier.update(b"x")
     assert verifier.mismatch() is not None
 
 
-def test_a_layer_by_sha512_is_verified_by_both(repository: Repository) -> None:
-    """A link can lead a sha512 digest to any blob: what it leads to must be both."""
+@pytest.mark.parametrize("alias", [SHA512, TARSUM], ids=lambda each: each.algorithm)
+def test_a_layer_by_an_alias_is_verified_by_both(repository: Repository, alias: Digest) -> None:
+    """A link can lead an alias to any blob: what it leads to must be both."""
     other = b"another"
     repository.blobs.put(digest_of(other), other)
-    repository.layers.link(digest_of(other), SHA512)
-    verifier = repository.layers.get(SHA512).verifier()
+    repository.layers.link(digest_of(other), alias)
+    verifier = repository.layers.get(alias).verifier()
     verifier.update(other)
     assert verifier.mismatch() is not None
 
 
-def test_a_tarsum_layer_of_2015_cannot_be_verified(repository: Repository) -> None:
+def test_a_tarsum_over_another_hash_cannot_be_verified(repository: Repository) -> None:
+    """Nobody ever computed one, but a path can name it."""
+    odd = Digest.parse("tarsum.v1+md5:" + "ab" * 16)
     driver = repository.driver
-    driver.put(repository.blobs.path(TARSUM), CONTENT)
-    write_link(driver, layer_link(TARSUM), TARSUM)
-    layer = repository.layers.get(TARSUM)
+    driver.put(repository.blobs.path(odd), ARCHIVE)
+    write_link(driver, layer_link(odd), odd)
+    layer = repository.layers.get(odd)
     assert not layer.is_verifiable
     assert layer.verifier().mismatch() is None
-    assert layer.size == len(CONTENT)
+    assert layer.size == len(ARCHIVE)
 
 
 def test_listing_passes_over_what_is_no_link(repository: Repository) -> None:

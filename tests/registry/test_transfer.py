@@ -14,11 +14,11 @@ from regctl.errors import (
     UnsupportedDigestError,
 )
 from regctl.layout import specs
+from regctl.registry.existing import link_existing
 from regctl.registry.transfer import (
     PushedLayer,
     SourceChangedError,
     hash_source,
-    link_existing,
     pull,
     push_new,
 )
@@ -152,7 +152,7 @@ def test_a_source_that_grows_or_shrinks_is_not_stored(driver: StorageDriver, cha
             push_new(upload, Changing(b"new"), expected=None, progress=no_progress)
         upload.cancel()
     with pytest.raises(SourceChangedError):
-        hash_source(Changing(b"new"), "sha256", no_progress)
+        hash_source(Changing(b"new"), ("sha256",), no_progress)
     assert not fill(driver).layers.exists(digest_of(b"new"))
 
 

@@ -16,7 +16,7 @@ from regctl.errors import (
 )
 from regctl.layout import specs
 from regctl.registry import Repository
-from regctl.registry.layers import LayerNotFoundError
+from regctl.registry.layers import Layer, LayerNotFoundError
 from tests.failing import FailingDriver
 from tests.registry.storages import (
     NAME,
@@ -111,7 +111,7 @@ def test_nothing_is_visible_before_finish(driver: StorageDriver, repository: Rep
         upload.checkpoint()
         assert not repository.layers.exists(digest)
         assert repository.blobs.size(digest) is None
-        assert upload.finish(digest) == digest
+        assert upload.finish(digest).layer == Layer(digest, digest, len(CONTENT))
     assert repository.layers.get(digest).size == len(CONTENT)
     assert driver.get(blob_path(digest), 1000) == CONTENT
     assert list(repository.uploads.list()) == []
