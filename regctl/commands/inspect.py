@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _HELP = """Show what REF is: an index, its manifests, their configs and layers, with sizes.
 
 For REPO alone: its tags, and how many revisions, layers and uploads it has. Whatever is missing
-or damaged is marked, and makes the exit code 1. Blobs are looked at, not read.
+or damaged is marked, and makes the exit code 1. Blobs are looked at, not read. Of a schema 1
+manifest the signatures are shown, with the id of the key that each names and whether it verifies
+by that key; whose key it is, and whether anybody trusts it, is not asked.
 """
 
 
@@ -60,6 +62,10 @@ def _tree(node: Node, indent: str) -> Iterator[str]:
     if node.problems:
         facts.append("PROBLEM")
     yield indent + " ".join(facts)
+    for signer in node.signatures:
+        verdict = "verified" if signer.verified else f"NOT VERIFIED: {signer.reason}"
+        how = "certificate " if signer.by_certificate else ""
+        yield f"{indent}  signature {signer.digest} by {how}{signer.key_id or 'no key'} {verdict}"
     for child in (*node.children, *node.referrers):
         yield from _tree(child, indent + "  ")
 
@@ -84,6 +90,16 @@ def _node(node: Node) -> dict[str, object]:
         "artifact_type": node.artifact_type or None,
         "problems": node.problems,
         "notes": node.notes,
+        "signatures": [
+            {
+                "digest": str(signer.digest),
+                "key_id": signer.key_id or None,
+                "by_certificate": signer.by_certificate,
+                "verified": signer.verified,
+                "reason": signer.reason or None,
+            }
+            for signer in node.signatures
+        ],
         "children": [_node(child) for child in node.children],
         "referrers": [_node(referrer) for referrer in node.referrers],
     }

@@ -11,15 +11,17 @@ from regctl.commands.base import App, complete_file, define, pass_app, write_byt
 from regctl.errors import InputFileError, InvalidManifestError, UsageError
 
 if TYPE_CHECKING:
+    from regctl.digest import Digest
     from regctl.registry import Repository
 
 _HELP = """Write the manifest that REF (REPO:TAG or REPO@DIGEST) names, byte for byte as stored.
 
-The bytes are verified. A schema 1 manifest comes as its bare payload, without its signatures.
+The bytes are verified. A schema 1 manifest comes as registries served it: its payload, which is
+what has the digest, with all signatures that lie beside it merged in.
 """
 
 
-@define("pull-manifest", "Write the exact stored bytes of a manifest.", help=_HELP)
+@define("pull-manifest", "Write a manifest, byte for byte as stored.", help=_HELP)
 @click.argument("reference", metavar="REF")
 @click.option(
     "-o",
@@ -30,10 +32,14 @@ The bytes are verified. A schema 1 manifest comes as its bare payload, without i
     help="Write to FILE, - for standard output.",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
+@click.option(
+    "--payload", is_flag=True, help="Of a schema 1 manifest, the payload without its signatures."
+)
 @pass_app
-def command(app: App, reference: str, file: str | None, force: bool) -> None:
+def command(app: App, reference: str, file: str | None, force: bool, payload: bool) -> None:
     """Write a manifest."""
     from regctl.commands.names import parse_reference  # noqa: PLC0415
+    from regctl.manifest.media_types import SCHEMA1_TYPES  # noqa: PLC0415
     from regctl.registry.localfile import already_there, write_file  # noqa: PLC0415
     from regctl.registry.tagging import revision_of  # noqa: PLC0415
 
@@ -47,6 +53,10 @@ def command(app: App, reference: str, file: str | None, force: bool) -> None:
     revision = revision_of(repository, target)
     content = repository.manifests.get(revision)
     media_type = _media_type(app, repository, content)
+    signatures = 0
+    if media_type in SCHEMA1_TYPES and not payload:
+        signatures = len(repository.signatures.list(revision))
+        content, media_type = _merged(app, repository, revision, content)
     if to_stdout:
         _to_stdout(app, content)
         return
@@ -57,23 +67,37 @@ def command(app: App, reference: str, file: str | None, force: bool) -> None:
     app.output.message(f"{len(content)} bytes in {file}")
     if app.output.json:
         data = {"digest": str(revision), "media_type": media_type}
-        app.output.result("", {**data, "size": len(content), "file": file})
+        more = {"size": len(content), "file": file, "signatures": signatures}
+        app.output.result("", {**data, **more})
 
 
 def _media_type(app: App, repository: Repository, content: bytes) -> str | None:
-    from regctl.manifest import ManifestKind, parse_manifest  # noqa: PLC0415
+    from regctl.manifest import parse_manifest  # noqa: PLC0415
 
     try:
         manifest = parse_manifest(content)
     except InvalidManifestError as error:
         app.output.warning(f"a revision of {repository.name} is no manifest: {error.message}")
         return None
-    if manifest.kind is ManifestKind.SCHEMA1:
-        app.output.warning(
-            "this is the bare payload of a schema 1 manifest; its signatures lie beside it "
-            "and are not part of what is written"
-        )
     return manifest.media_type
+
+
+def _merged(
+    app: App, repository: Repository, revision: Digest, payload: bytes
+) -> tuple[bytes, str]:
+    """The schema 1 manifest with its signatures, or a warning and the payload alone."""
+    from regctl.manifest.media_types import (  # noqa: PLC0415
+        DOCKER_SCHEMA1,
+        DOCKER_SCHEMA1_SIGNED,
+    )
+
+    document = repository.signatures.document(revision, payload)
+    if document is None:
+        app.output.warning(
+            "this is the bare payload of a schema 1 manifest: no signatures lie beside it"
+        )
+        return payload, DOCKER_SCHEMA1
+    return document, DOCKER_SCHEMA1_SIGNED
 
 
 def _to_stdout(app: App, content: bytes) -> None:

@@ -55,20 +55,27 @@ _KNOWN: dict[ManifestKind, tuple[str, ...]] = {
     ManifestKind.IMAGE: (*_MANIFESTS_AND_THEIR_PARTS, *_OPTIONAL),
     ManifestKind.INDEX: (*_MANIFESTS_AND_THEIR_PARTS, *_OPTIONAL),
     ManifestKind.ARTIFACT: ("blobs", *_OPTIONAL),
-    ManifestKind.SCHEMA1: (),
+    # Not "signatures": they are no part of what is stored as the manifest.
+    ManifestKind.SCHEMA1: ("name", "tag", "architecture", "fsLayers", "history"),
     ManifestKind.UNKNOWN: (),
 }
 _CONTRADICTING: dict[ManifestKind, tuple[str, ...]] = {
     ManifestKind.IMAGE: ("manifests", "fsLayers"),
     ManifestKind.INDEX: ("config", "layers", "fsLayers"),
+    ManifestKind.SCHEMA1: ("config", "layers", "manifests"),
 }
-_SERVED_KINDS = frozenset({ManifestKind.IMAGE, ManifestKind.INDEX})
+_CALLED = {
+    ManifestKind.IMAGE: "an image manifest",
+    ManifestKind.INDEX: "an index",
+    ManifestKind.SCHEMA1: "a schema 1 manifest",
+}
+_VERSIONS = {ManifestKind.IMAGE: 2, ManifestKind.INDEX: 2, ManifestKind.SCHEMA1: 1}
 
 
 def faults(content: bytes, manifest: Manifest) -> tuple[Fault, ...]:
     """Every reason to refuse ``content``, of which ``manifest`` was parsed, as a new manifest.
 
-    Codes: ``oversize``, ``unserved-type`` and ``digest-algorithm`` have a waiver; ``schema1``,
+    Codes: ``oversize``, ``unserved-type`` and ``digest-algorithm`` have a waiver;
     ``schema-version``, ``media-type-mismatch``, ``ambiguous``, ``config-missing``,
     ``doubled-member``, ``misspelled-member``, ``member-type``, ``descriptor-media-type`` and
     ``descriptor-size`` have none.
@@ -109,9 +116,7 @@ def _size(case: _Case) -> Iterator[Fault]:
 
 def _type(case: _Case) -> Iterator[Fault]:
     kind, media_type = case.manifest.kind, case.manifest.media_type
-    if kind is ManifestKind.SCHEMA1:
-        yield Fault("schema1", "schema 1 manifests cannot be pushed until signatures are supported")
-    elif kind is ManifestKind.ARTIFACT or (kind is ManifestKind.UNKNOWN and media_type):
+    if kind is ManifestKind.ARTIFACT or (kind is ManifestKind.UNKNOWN and media_type):
         what = "was withdrawn" if media_type == OCI_ARTIFACT else "is not known"
         yield Fault(
             "unserved-type",
@@ -133,15 +138,16 @@ def _given_type(case: _Case) -> Iterator[Fault]:
 def _version(case: _Case) -> Iterator[Fault]:
     manifest = case.manifest
     untyped = manifest.kind is ManifestKind.UNKNOWN and not manifest.media_type
-    if manifest.kind not in _SERVED_KINDS and not untyped:
+    if manifest.kind not in _VERSIONS and not untyped:
         return
+    wanted = _VERSIONS.get(manifest.kind, 2)
     versions = case.document.values("schemaVersion")
     if not versions:
-        yield Fault("schema-version", "schemaVersion is missing: it must be 2")
+        yield Fault("schema-version", f"schemaVersion is missing: it must be {wanted}")
     yield from (
-        Fault("schema-version", f"schemaVersion is {shown(version)}: it must be 2")
+        Fault("schema-version", f"schemaVersion is {shown(version)}: it must be {wanted}")
         for version in versions
-        if type(version) is not int or version != 2
+        if type(version) is not int or version != wanted
     )
 
 
@@ -158,11 +164,10 @@ def _ambiguity(case: _Case) -> Iterator[Fault]:
     kind = case.manifest.kind
     for name in _CONTRADICTING.get(kind, ()):
         if case.document.values(name):
-            article = "an index" if kind is ManifestKind.INDEX else "an image manifest"
             yield Fault(
                 "ambiguous",
-                f"the document is {article} and has {name}: readers may take it for something "
-                "else (CVE-2021-41190)",
+                f"the document is {_CALLED[kind]} and has {name}: readers may take it for "
+                "something else (CVE-2021-41190)",
             )
 
 

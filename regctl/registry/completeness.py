@@ -22,13 +22,14 @@ class Inventory:
 
     ``blobs``, ``mounts`` and ``children`` (revisions) are links to write, as (digest in the link's
     path, digest of the blob); ``mounts`` are not linked in this repository yet. ``reasons`` are
-    complete sentences.
+    complete sentences; ``unknown`` are the blobs among them that the repository does not link.
     """
 
     blobs: dict[Digest, Digest] = field(default_factory=dict)
     mounts: dict[Digest, Digest] = field(default_factory=dict)
     children: dict[Digest, Digest] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
+    unknown: dict[Digest, None] = field(default_factory=dict)
 
     def renew(self, repository: Repository) -> None:
         """Write every link anew: what was unused and old is now in use and young."""
@@ -99,6 +100,7 @@ class _Look:
             canonical = next((each for each in candidates if each is not None), None)
         if canonical is None:
             if not descriptor.is_foreign:
+                self.inventory.unknown[digest] = None
                 self._refuse(where, f"the blob {digest} is not linked in {self.repository.name}")
             return
         size = self.repository.blobs.size(canonical)

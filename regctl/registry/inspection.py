@@ -16,12 +16,31 @@ from regctl.registry.repository import Repository
 _MAX_DEPTH = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Whose signature lies beside a schema 1 manifest; nobody is trusted by that.
+
+    ``digest`` is that of the signature's blob, ``key_id`` empty where it has no key that can be
+    read. ``reason`` says why it is not ``verified``.
+    """
+
+    digest: Digest
+    key_id: str
+    by_certificate: bool
+    reason: str
+
+    @property
+    def verified(self) -> bool:
+        """Whether the key that it names signed this manifest."""
+        return not self.reason
+
+
 @dataclass(slots=True)
 class Node:
     """One manifest or blob, in the role that its parent names it in.
 
     ``size`` is in bytes as stored, None where it is not there; ``problems`` are complete clauses.
-    ``notes`` are oddities that are legal.
+    ``notes`` are oddities that are legal. ``signatures`` are those of a schema 1 manifest.
     """
 
     role: str
@@ -34,6 +53,7 @@ class Node:
     notes: list[str] = field(default_factory=list)
     children: list[Node] = field(default_factory=list)
     referrers: list[Node] = field(default_factory=list)
+    signatures: list[Signer] = field(default_factory=list)
 
     def walk(self) -> Iterator[Node]:
         """Yield the node and all below it."""
@@ -94,16 +114,16 @@ class _Look:
         self, role: str, digest: Digest, descriptor: Descriptor | None, depth: int
     ) -> Node:
         node = _node(role, digest, descriptor)
-        manifest = self._read(node, descriptor)
-        if manifest is None:
+        content = self._read(node, descriptor)
+        manifest = self._parse(node, content) if content is not None else None
+        if content is None or manifest is None:
             return node
         node.media_type = manifest.media_type or node.media_type
         node.artifact_type = manifest.artifact_type
         if manifest.kind is ManifestKind.UNKNOWN:
             node.notes.append("unknown media type: what it needs is not known")
         if manifest.kind is ManifestKind.SCHEMA1:
-            count = len(self.repository.manifests.signatures(digest))
-            node.notes.append(f"schema 1: shown without its signatures ({count} stored beside it)")
+            self._signers(node, content)
         if depth >= _MAX_DEPTH:
             node.problems.append(f"indexes are nested more than {_MAX_DEPTH} deep")
             return node
@@ -114,7 +134,21 @@ class _Look:
                 node.referrers.append(self.manifest("referrer", referrer, None, depth + 1))
         return node
 
-    def _read(self, node: Node, descriptor: Descriptor | None) -> Manifest | None:
+    def _signers(self, node: Node, content: bytes) -> None:
+        """Look at the signatures beside a schema 1 manifest; a damaged one is a problem."""
+        stored = self.repository.signatures.judge(node.digest, content)
+        if not stored:
+            node.notes.append("schema 1: no signatures lie beside it")
+        for each in stored:
+            if each.verdict is None:
+                node.problems.append(each.damage)
+                continue
+            verdict = each.verdict
+            node.signatures.append(
+                Signer(each.digest, verdict.key_id, verdict.by_certificate, verdict.reason)
+            )
+
+    def _read(self, node: Node, descriptor: Descriptor | None) -> bytes | None:
         try:
             content = self.repository.manifests.get(node.digest)
         except (NotFoundError, DamagedError) as error:
@@ -122,6 +156,10 @@ class _Look:
             return None
         node.size = len(content)
         _compare_size(node, descriptor)
+        return content
+
+    @staticmethod
+    def _parse(node: Node, content: bytes) -> Manifest | None:
         try:
             return parse_manifest(content)
         except InvalidManifestError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from regctl.digest import Digest
 from regctl.drivers.base import Kind, StorageDriver
@@ -106,19 +106,6 @@ class ManifestService:
         ``canonical`` is the digest of the blob, where that is another (see `resolve`).
         """
         write_link(self._driver, self._path(revision), canonical or revision)
-
-    def signatures(self, revision: Digest) -> Sequence[Digest]:
-        """The digests of the signatures that lie beside a schema 1 revision."""
-        root = self._mapper.path(specs.Signatures(self.name, revision))
-        found = []
-        try:
-            for entry in self._driver.walk(root, stat=False):
-                spec = self._mapper.parse_file(entry.path)
-                if entry.kind is Kind.FILE and isinstance(spec, specs.SignatureLink):
-                    found.append(spec.signature)
-        except PathNotFoundError:
-            return []
-        return sorted(found)
 
     def remove(self, revision: Digest) -> None:
         """Unlink ``revision`` and the signatures beside it; the blobs stay for a collector.

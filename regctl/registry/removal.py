@@ -55,7 +55,7 @@ def plan_removal(repository: Repository, revision: Digest) -> RemovalPlan:
         for each in repository.manifests.list()
         if each != revision and revision in _children(repository, each)
     ]
-    signatures = repository.manifests.signatures(revision)
+    signatures = repository.signatures.list(revision)
     return RemovalPlan(
         revision,
         tuple(tags),

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import cached_property
 
 from regctl.drivers.base import StorageDriver
+from regctl.errors import ReadOnlyLayoutError
 from regctl.layout import Layout, PathMapper, RepositoryName
 from regctl.registry.blobs import BlobStore
 from regctl.registry.layers import LayerService
 from regctl.registry.manifests import ManifestService
+from regctl.registry.signatures import SignatureService
 from regctl.registry.tags import TagService
 from regctl.registry.uploads import UploadService
 
@@ -33,6 +35,11 @@ class Repository:
         self._sleep = sleep
         layout = Layout.Y2015 if layouts == {Layout.Y2015} else Layout.CURRENT
         self.mapper = PathMapper(layout)
+
+    @property
+    def sleep(self) -> Callable[[float], None]:
+        """Waits seconds, as whoever opened the storage had it."""
+        return self._sleep
 
     @property
     def is_mixed(self) -> bool:
@@ -63,3 +70,17 @@ class Repository:
     def manifests(self) -> ManifestService:
         """Its manifest revisions."""
         return ManifestService(self.driver, self.mapper, self.name, self.blobs)
+
+    @cached_property
+    def signatures(self) -> SignatureService:
+        """The signatures beside its schema 1 revisions."""
+        return SignatureService(self.driver, self.mapper, self.name, self.blobs)
+
+    def require_writable_manifests(self) -> None:
+        """Raise `ReadOnlyLayoutError` in the layout of 2015, whose manifests are only read."""
+        if Layout.Y2015 in self.layouts:
+            raise ReadOnlyLayoutError(
+                f"the repository {self.name} is in the layout of the 2015 registry, in which "
+                "manifests, their signatures and tags are read and not written",
+                hint="pull its content and push it into a storage in the current layout",
+            )

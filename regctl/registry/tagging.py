@@ -14,16 +14,22 @@ from regctl.errors import (
     UsageError,
 )
 from regctl.layout import Reference, Tag
-from regctl.manifest import Manifest, Waiver, examine
+from regctl.manifest import Manifest, ManifestKind, Waiver, examine
+from regctl.manifest.media_types import DOCKER_SCHEMA1_SIGNED
 from regctl.registry.completeness import Inventory, take_inventory
 from regctl.registry.manifests import RevisionNotFoundError
 from regctl.registry.repository import Repository
+from regctl.registry.signing import Schema1, Signer, is_schema1, read_schema1, refusal
 from regctl.registry.tags import TagNotFoundError
 
 
 @dataclass(frozen=True, slots=True)
 class PushedManifest:
-    """A manifest that was pushed: its digest, what it is, and how many blobs were mounted."""
+    """A manifest that was pushed: its digest, what it is, and how many blobs were mounted.
+
+    ``size`` is that of the bytes that are the revision; of schema 1 that is the payload, beside
+    which ``signatures`` lie, as many.
+    """
 
     digest: Digest
     manifest: Manifest
@@ -31,6 +37,13 @@ class PushedManifest:
     mounted: int
     #: What was wrong with it and was accepted all the same.
     waived: tuple[str, ...]
+    signatures: int = 0
+
+    @property
+    def media_type(self) -> str:
+        """What a registry serves it as; schema 1 is always served signed."""
+        schema1 = self.manifest.kind is ManifestKind.SCHEMA1
+        return DOCKER_SCHEMA1_SIGNED if schema1 else self.manifest.media_type
 
 
 def push_manifest(
@@ -43,36 +56,64 @@ def push_manifest(
     allow_sparse: bool = False,
     mount_from: Sequence[Repository] = (),
     waivers: Collection[Waiver] = (),
+    signer: Signer | None = None,
 ) -> PushedManifest:
     """Verify ``content``, store it as a revision, and move ``tag`` to it.
 
     ``expected`` is the digest it must have, ``media_type`` the type it was sent as. With
-    ``mount_from``, blobs that only those repositories link to are linked here. Raises
-    `InvalidManifestError` with every reason at once, before anything is written.
+    ``mount_from``, blobs that only those repositories link to are linked here. Of schema 1 the
+    payload is the revision, and has the digest; its signatures, that of ``signer`` among them, are
+    stored beside it, and join those that lie there. Raises `InvalidManifestError` with every
+    reason at once, before anything is written.
     """
-    digest = _digest_of(content, expected)
+    repository.require_writable_manifests()
     manifest, found = examine(content, media_type)
+    schema1 = manifest.kind is ManifestKind.SCHEMA1 if manifest else is_schema1(content)
+    if signer is not None and not schema1:
+        raise UsageError(
+            "only a schema 1 manifest holds its signatures, and this is none",
+            hint="'regctl sign' signs others once they are pushed",
+        )
+    signed = read_schema1(repository, content, tag, signer) if schema1 else None
+    payload = signed.payload if signed else content
+    # Of a document that is refused there is no payload to compare with.
+    digest = _digest_of(payload, None if signed and signed.causes else expected)
     reasons = [fault.message for fault in found if fault.waiver not in waivers]
     inventory = Inventory()
     if manifest is not None:
         inventory = take_inventory(
             repository, manifest, allow_sparse=allow_sparse, mount_from=mount_from
         )
-        reasons += inventory.reasons
-    if reasons or manifest is None:
-        raise InvalidManifestError(
-            f"the manifest {digest} cannot be pushed to {repository.name}", tuple(reasons)
-        )
+    _require_none(repository, digest, signed, [*reasons, *inventory.reasons], inventory)
+    assert manifest is not None
     inventory.renew(repository)
-    repository.manifests.put(digest, content)
+    stored = repository.signatures.put(digest, signed.signatures if signed else ())
+    repository.manifests.put(digest, payload)
     # Registry 2.x knows a repository by its layers, 3.x by its manifests.
     repository.layers.ensure_directory()
     inventory.look_again(repository)
+    repository.signatures.look_again(digest, stored)
     _look_again(repository, digest)
     if tag is not None:
         repository.tags.set(tag, digest)
     waived = tuple(fault.message for fault in found)
-    return PushedManifest(digest, manifest, len(content), len(inventory.mounts), waived)
+    mounted = len(inventory.mounts)
+    return PushedManifest(digest, manifest, len(payload), mounted, waived, len(stored))
+
+
+def _require_none(
+    repository: Repository,
+    digest: Digest,
+    signed: Schema1 | None,
+    reasons: Sequence[str],
+    inventory: Inventory,
+) -> None:
+    """Raise `InvalidManifestError` if there are reasons, or causes in the signatures."""
+    cannot = f"{digest} cannot be pushed to {repository.name}"
+    if signed is not None and (signed.causes or reasons):
+        raise refusal(f"the schema 1 manifest {cannot}", signed, reasons, inventory.unknown)
+    if reasons:
+        raise InvalidManifestError(f"the manifest {cannot}", tuple(reasons))
 
 
 def _digest_of(content: bytes, expected: Digest | None) -> Digest:

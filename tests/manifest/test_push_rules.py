@@ -53,12 +53,38 @@ def test_made_up_manifests_have_no_faults() -> None:
     assert codes(encode(image())) == codes(encode(index())) == []
 
 
-def test_schema1_is_refused_for_now() -> None:
-    content = stored("schema1-payload-2.8.2")
-    message = "schema 1 manifests cannot be pushed until signatures are supported"
-    assert messages(content, types.DOCKER_SCHEMA1_SIGNED) == [message]
-    (fault,) = faults(content, parse_manifest(content))
-    assert (fault.code, fault.waiver) == ("schema1", None)
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("schema1-payload-2.8.2", set()), ("schema1-signed", {"digest-algorithm"})],
+)
+def test_schema1_has_no_faults_but_layers_by_tarsum(name: str, expected: set[str]) -> None:
+    """Whether its signatures verify is for others to say; they are no part of what is stored."""
+    assert set(codes(stored(name), types.DOCKER_SCHEMA1_SIGNED)) == expected
+
+
+@pytest.mark.parametrize(
+    ("member", "code"),
+    [
+        (b'"NAME": "x/y"', "misspelled-member"),
+        (b'"tag": "x"', "doubled-member"),
+        (b'"fsLayers": []', "doubled-member"),
+        (b'"layers": []', "ambiguous"),
+        (b'"manifests": []', "ambiguous"),
+        (b'"schemaVersion": 2', "doubled-member"),
+        (b'"mediaType": "application/vnd.docker.distribution.manifest.v1+json"', None),
+        (b'"signatures": []', None),
+    ],
+)
+def test_schema1_that_readers_may_read_differently(member: bytes, code: str | None) -> None:
+    content = stored("schema1-payload-2.8.2").replace(b"{", b"{" + member + b",", 1)
+    assert (code in codes(content)) if code else codes(content) == []
+
+
+def test_schema1_by_its_type_must_be_of_version_1() -> None:
+    """Registries go by the version where the document is stored, and would take it for OCI's."""
+    content = stored("schema1-payload-2.8.2").replace(b'"schemaVersion": 1', b'"schemaVersion": 2')
+    typed = content.replace(b"{", b'{"mediaType": "%s",' % types.DOCKER_SCHEMA1.encode(), 1)
+    assert messages(typed) == ["schemaVersion is 2: it must be 1"]
 
 
 def test_oversize_can_be_waived() -> None:

@@ -206,7 +206,8 @@ def states(driver: StorageDriver, upload: UploadId, name: RepositoryName = NAME)
 
 
 def assert_sound(driver: StorageDriver) -> None:
-    """Nothing leads to what is missing: layers and revisions to their blobs, tags to revisions.
+    """Nothing leads to what is missing: layers, revisions and signatures to blobs, tags to
+    revisions.
 
     Every hash state with data has as much data as it says, and is the state of just that. Only
     where an upload's data is gone altogether, moved to its address or removed, its states may
@@ -218,6 +219,8 @@ def assert_sound(driver: StorageDriver) -> None:
             _assert_blob(driver, read_link(driver, path, named=spec.digest))
         elif isinstance(spec, specs.RevisionLink):
             _assert_blob(driver, read_link(driver, path, named=spec.revision))
+        elif isinstance(spec, specs.SignatureLink):
+            _assert_blob(driver, read_link(driver, path, named=spec.signature))
         elif isinstance(spec, specs.TagCurrentLink):
             revision = read_link(driver, path)
             read_link(driver, PATHS.path(specs.RevisionLink(spec.name, revision)))

@@ -22,9 +22,13 @@ from regctl.errors import NotFoundError
 from regctl.layout import Tag, UploadId, specs
 from regctl.registry import Repository
 from regctl.registry.completeness import take_inventory
+from regctl.registry.existing import link_existing
 from regctl.registry.removal import plan_removal, remove_revision
+from regctl.registry.signing import Signer, sign_revision
 from regctl.registry.tagging import named_by, push_manifest, set_tag
-from regctl.registry.transfer import PushedLayer, link_existing, push_new
+from regctl.registry.transfer import PushedLayer, push_new
+from regctl.signature.libtrust import verify_push
+from tests import schema1
 from tests.failing import FailingDriver, Killed
 from tests.images import build_image, build_index
 from tests.registry.storages import (
@@ -45,6 +49,7 @@ from tests.registry.storages import (
     upload_path,
     uploads_of,
 )
+from tests.signature.libtrust.vectors import NOW
 
 CONTENT = bytes(range(250))
 CHECKPOINT = 90
@@ -54,6 +59,9 @@ IMAGE = build_image(1, layers=2, size=100)
 OTHER = build_image(2, layers=1, size=100)
 INDEX = build_index(3, layers=1, size=100)
 STABLE = Tag.parse("stable")
+PAYLOAD = schema1.payload_of(str(NAME), str(LATEST), [digest_of(CONTENT)])
+SIGNED = schema1.signed_by(PAYLOAD, schema1.EC256)
+OLDER = schema1.signed_by(PAYLOAD.replace(b"amd64", b"arm64"), schema1.EC256)
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,33 @@ def _move_tag(repository: Repository) -> None:
     set_tag(repository, LATEST, OTHER.digest)
 
 
+def _layer(repository: Repository) -> None:
+    push(repository, CONTENT)
+
+
+def _older(repository: Repository) -> None:
+    _layer(repository)
+    push_manifest(repository, OLDER, tag=LATEST)
+
+
+def _signed(repository: Repository) -> None:
+    _older(repository)
+    push_manifest(repository, SIGNED)
+
+
+def _push_signed(repository: Repository) -> None:
+    push_manifest(repository, SIGNED, tag=LATEST)
+
+
+def _push_and_sign(repository: Repository) -> None:
+    """RSA signs the same bytes in the same way every time."""
+    push_manifest(repository, SIGNED, tag=LATEST, signer=Signer(schema1.RSA, NOW))
+
+
+def _sign(repository: Repository) -> None:
+    sign_revision(repository, digest_of(PAYLOAD), schema1.RSA, NOW)
+
+
 def _untag(repository: Repository) -> None:
     repository.tags.remove(STABLE)
 
@@ -189,6 +224,9 @@ JOBS = {
     "push manifest over another": Job(_two_images, _other_image),
     "push index": Job(_children, _index),
     "push manifest with mounts": Job(_elsewhere, _mount),
+    "push signed manifest": Job(_layer, _push_signed),
+    "push signed manifest over another": Job(_older, _push_and_sign),
+    "sign": Job(_signed, _sign),
     "tag": Job(_two_images, _move_tag),
     "untag": Job(_two_images, _untag, (NotFoundError,)),
     "rm": Job(_two_images, _remove, (NotFoundError,)),
@@ -283,3 +321,29 @@ def test_what_a_push_relies_on_is_complete_after_every_kill() -> None:
         else:
             break
     assert at > 50
+
+
+@pytest.mark.parametrize("run", [_push_signed, _push_and_sign])
+@pytest.mark.parametrize("prepare", [_layer, _older, _signed])
+def test_no_tag_leads_to_a_manifest_without_its_signatures(
+    prepare: Callable[[Repository], None], run: Callable[[Repository], None]
+) -> None:
+    for at in itertools.count(1):
+        storage = memory()
+        prepare(fill(storage))
+        try:
+            run(fill(FailingDriver(storage, at)))
+        except Killed:
+            pass
+        else:
+            break
+        finally:
+            repository = fill(storage)
+            revision = named_by(repository, LATEST)
+            if revision is not None:
+                document = repository.signatures.document(
+                    revision, repository.manifests.get(revision)
+                )
+                assert document is not None
+                assert verify_push(document, str(NAME), str(LATEST)) == ()
+    assert at > 5

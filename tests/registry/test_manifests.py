@@ -92,7 +92,7 @@ def test_remove_takes_the_signatures_along(repository: Repository) -> None:
     signature = digest_of(b"signature")
     path = PATHS.path(specs.SignatureLink(NAME, revision, signature))
     repository.driver.put(path, str(signature).encode())
-    assert repository.manifests.signatures(revision) == [signature]
+    assert repository.signatures.list(revision) == [signature]
     repository.manifests.remove(revision)
     assert not repository.manifests.exists(revision)
     assert not [
