@@ -13,7 +13,12 @@ from typing import TypeAlias
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from regctl.signature import keyfile_pem
 from regctl.signature.keyfile_errors import KeyFileError
@@ -89,6 +94,19 @@ class PrivateKey:
                 )
             return self._key.sign(message, padding.PKCS1v15(), SHA256())
         return self._key.sign(message)
+
+    def traditional_pem(self) -> bytes:
+        """The key, not encrypted, as ``EC PRIVATE KEY`` or ``RSA PRIVATE KEY``, for libtrust.
+
+        Raises `KeyFileError` for Ed25519, which has no such form.
+        """
+        if isinstance(self._key, ed25519.Ed25519PrivateKey):
+            raise KeyFileError(
+                "an Ed25519 key cannot sign schema 1 manifests", hint="use an EC or an RSA key"
+            )
+        return self._key.private_bytes(
+            Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+        )
 
 
 def private_key(key: object) -> PrivateKey:
