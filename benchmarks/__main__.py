@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import layers, resuming, startup
+from benchmarks import layers, resuming, startup, tarsum, verify
 from benchmarks.measuring import Line, note, table
 from benchmarks.program import TREE, install
 
 RESULTS = TREE / "benchmarks" / "results.md"
 PROGRAMS = ("docker-registry", "skopeo", "openssl")
-PARTS = ("startup", "layers", "resuming")
+PARTS = ("startup", "layers", "resuming", "tarsum", "verify")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +53,10 @@ def _measure(directory: Path, size: int, rounds: int, parts: Sequence[str]) -> l
             lines += layers.benchmark(directory, program, layer, rounds)
         if "resuming" in parts:
             lines += resuming.benchmark(directory, program, layer, rounds)
+    if "tarsum" in parts:
+        lines += tarsum.benchmark(directory, rounds)
+    if "verify" in parts:
+        lines += verify.benchmark(directory, program, rounds)
     return lines
 
 

@@ -23,16 +23,19 @@ COMMANDS = {
     "digest": ("digest", "Print the digest of a file; no storage is needed."),
     "history": ("history", "List every revision that a tag named."),
     "inspect": ("inspect", "Show what a reference is, down to its blobs."),
+    "keygen": ("keygen", "Make a key pair that signs."),
     "ls": ("ls", "List repositories, or the tags of one."),
     "pull-layer": ("pull_layer", "Write a layer to a file or to standard output, verified."),
-    "pull-manifest": ("pull_manifest", "Write the exact stored bytes of a manifest."),
+    "pull-manifest": ("pull_manifest", "Write a manifest, byte for byte as stored."),
     "push-layer": ("push_layer", "Store a file as a layer of a repository."),
     "push-manifest": ("push_manifest", "Store a manifest, and give it a tag."),
     "rm": ("rm", "Remove a manifest revision from a repository."),
     "rollback": ("rollback", "Move a tag back to a revision that it named before."),
+    "sign": ("sign", "Add a signature to a manifest."),
     "tag": ("tag", "Give a tag to a revision, or move it there."),
     "untag": ("untag", "Remove a tag; its revisions stay."),
     "uploads": ("uploads", "List, cancel or finish uploads in progress."),
+    "verify": ("verify", "Check content and signatures, for CI."),
 }
 
 _HELP = """Work on a container registry's storage directly, with no registry in between.

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from regctl import __version__, cli
-from tests import images
+from tests import images, schema1
 from tests.commands.conftest import push
 from tests.commands.running import ROOT, Result, regctl
 
@@ -59,7 +59,7 @@ class Printed:
             "--format=json",
             storage=self.storage,
             stdin=stdin,
-            environ={"REGCTL_HTTP_SECRET": "x"},
+            environ={"REGCTL_HTTP_SECRET": "x", "COSIGN_PASSWORD": "x"},
         )
         objects = result.rows if result.stdout else []
         self.objects.setdefault(title, []).extend(objects)
@@ -70,6 +70,7 @@ class Printed:
 
     def add_nodes(self, node: dict[str, Any]) -> None:
         self.objects.setdefault("`manifest`, `children`, `referrers`", []).append(node)
+        self.objects.setdefault("`signatures`", []).extend(node["signatures"])
         for below in (*node["children"], *node["referrers"]):
             self.add_nodes(below)
 
@@ -96,6 +97,10 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Printed:
     add("`regctl inspect REPO`", "inspect", "app")
     inspected = add("`regctl inspect REPO:TAG`", "inspect", "app:v1")
     printed.add_nodes(inspected.json["manifest"])
+    old = schema1.payload_of("app", "old", [each.digest for each in first.layers])
+    document = schema1.signed_by(old, schema1.RSA)
+    add("`regctl push-manifest`", "push-manifest", "app:old", "-", stdin=document)
+    printed.add_nodes(add("`regctl inspect REPO:TAG`", "inspect", "app:old").json["manifest"])
     add("`regctl tag`", "tag", "app:v1", "v3")
     add("`regctl history`", "history", "app:v1")
     add("`--dry-run`", "rollback", "app:v1", one, "--dry-run")
@@ -111,6 +116,15 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Printed:
     add("`regctl uploads`", "uploads", "--tokens")
     add("`regctl uploads finish`", "uploads", "finish", "app", UPLOAD, "--digest", EMPTY)
     add("`regctl uploads cancel`", "uploads", "cancel", "app", UPLOAD.replace("5", "6"), "--yes")
+    add("`regctl keygen`", "keygen", "--output-prefix", target)
+    key = ("--key", f"{target}.key", "--registry-host", "registry.example.com")
+    signed = add("`regctl sign`", "sign", "app:v1", *key)
+    printed.objects["`signed`"] = signed.json["signed"]
+    for line in (("app",), ("app:v1", "app:none", "--key", f"{target}.pub")):
+        verified = add("`regctl verify`", "verify", *line)
+        *_, last = verified.rows
+        printed.objects["`regctl verify`"].remove(last)
+        printed.objects.setdefault("`summary`", []).append(last["summary"])
     add("`regctl completion`", "completion", "zsh")
     add("none", "push-manifest", "app", "-", stdin=b"{}")
     add("none", "inspect", "app:none")

@@ -33,6 +33,10 @@ ENVIRONMENT = [
         "Overrides of a registry's configuration, applied as the registry applies them: "
         "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY sets storage.filesystem.rootdirectory.",
     ),
+    (
+        "COSIGN_PASSWORD",
+        "The passphrase of private keys, for sign and keygen; set to nothing, the empty one.",
+    ),
     ("NO_COLOR", "If set and not empty, nothing is coloured."),
 ]
 
@@ -61,6 +65,10 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
             f"regctl push-layer team/app - --digest {_DIGEST}",
         ),
         (
+            "Known by its TarSum as well:",
+            "regctl push-layer team/app layer.tar --tarsum",
+        ),
+        (
             "Go on with an interrupted push:",
             f"regctl push-layer team/app layer.tar.gz --resume {_UPLOAD}",
         ),
@@ -75,9 +83,17 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
             "With blobs that another repository holds:",
             "regctl push-manifest team/app:v1 manifest.json --mount-from team/base",
         ),
+        (
+            "Sign a schema 1 manifest and store it:",
+            "regctl push-manifest old/app:v1 payload.json --key libtrust.json",
+        ),
     ],
     "regctl pull-manifest": [
         ("Into a file:", "regctl pull-manifest team/app:v1 -o manifest.json"),
+        (
+            "Of a schema 1 manifest, what its signatures are made over:",
+            "regctl pull-manifest old/app:v1 --payload -o payload.json",
+        ),
     ],
     "regctl inspect": [
         ("What a tag leads to:", "regctl inspect team/app:v1"),
@@ -89,6 +105,7 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
     ],
     "regctl digest": [
         ("As sha512sum would, as a digest:", "regctl digest --algorithm sha512 layer.tar.gz"),
+        ("As a registry of 2015 knew it:", "regctl digest --tarsum v1 layer.tar"),
     ],
     "regctl tag": [
         ("Make latest name what v1 names:", "regctl tag team/app:v1 latest"),
@@ -116,6 +133,37 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         (
             "Make what is stored a layer:",
             f"regctl uploads finish team/app {_UPLOAD} --digest {_DIGEST}",
+        ),
+    ],
+    "regctl keygen": [
+        ("Make release.key and release.pub:", "regctl keygen --output-prefix release"),
+    ],
+    "regctl sign": [
+        (
+            "Sign an image and, where it is an index, all images in it:",
+            "regctl sign team/app:v1 --key cosign.key --recursive "
+            "--registry-host registry.example.com",
+        ),
+        (
+            "See what would be signed:",
+            "regctl sign team/app:v1 --key cosign.key "
+            "--registry-host registry.example.com:5000 --dry-run",
+        ),
+        ("Add a signature to a schema 1 manifest:", "regctl sign old/app:v1 --key libtrust.json"),
+    ],
+    "regctl verify": [
+        (
+            "Is everything signed by this key, and every layer what it should be?",
+            "regctl verify --key cosign.pub --read-layers",
+        ),
+        (
+            "What would nodes with this policy refuse?",
+            "regctl verify --policy /etc/containers/policy.json "
+            "--registry-host registry.example.com",
+        ),
+        (
+            "One image in a CI job:",
+            "regctl verify team/app:v1 --key cosign.pub --report junit=verify.xml",
         ),
     ],
     "regctl completion": [

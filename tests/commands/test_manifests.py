@@ -35,6 +35,7 @@ def test_push_in_json(filled: Path, image: Image, tmp_path: Path) -> None:
         "media_type": OCI_MANIFEST,
         "size": image.manifest.size,
         "mounted": 0,
+        "signatures": 0,
     }
 
 
@@ -120,6 +121,7 @@ def test_pull_gives_the_bytes_as_they_are(filled: Path, index: Index, tmp_path: 
         "media_type": OCI_INDEX,
         "size": index.manifest.size,
         "file": str(target),
+        "signatures": 0,
     }
     assert target.read_bytes() == index.manifest.content
     target.write_bytes(b"precious")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from regctl.signature.libtrust import parse, verify
 from tests import trees
 from tests.commands.conftest import TreeOf
 from tests.commands.running import Result, check_refusal, regctl
@@ -132,7 +133,7 @@ def test_inspect_agrees_with_the_files_of_2015(seed: Tree) -> None:
 def test_manifests_come_as_the_bytes_that_are_stored(tree: Tree) -> None:
     for name, found in tree.repositories.items():
         for revision in found["revisions"]:
-            result = run(tree, "pull-manifest", f"{name}@{revision}")
+            result = run(tree, "pull-manifest", f"{name}@{revision}", "--payload")
             assert result.code == 0, result.err
             assert result.stdout == tree.content(revision)
             assert f"sha256:{hashlib.sha256(result.stdout).hexdigest()}" == revision
@@ -208,8 +209,7 @@ def test_every_layer_comes_byte_for_byte(tree: Tree, tmp_path: Path) -> None:
     for name, found in tree.repositories.items():
         for number, (digest, canonical) in enumerate(found["layers"].items()):
             target = tmp_path / f"{name.replace('/', '-')}-{number}"
-            options = ["--no-verify"] if "+" in canonical else []
-            result = run(tree, "pull-layer", name, digest, "-o", str(target), *options)
+            result = run(tree, "pull-layer", name, digest, "-o", str(target))
             if is_missing(tree, canonical):
                 check_refusal(result, 5, digest, f"its blob {canonical} is missing")
                 assert list(tmp_path.glob(f"{target.name}*")) == []
@@ -229,17 +229,13 @@ def is_missing(tree: Tree, digest: str) -> bool:
     return False
 
 
-def test_a_tarsum_layer_of_2015_is_not_claimed_to_be_verified(seed: Tree) -> None:
-    name, found = next((n, f) for n, f in seed.repositories.items() if f["layers"])
-    digest = next(iter(found["layers"]))
-    check_refusal(run(seed, "pull-layer", name, digest), 4, "TarSum", hint="--no-verify")
-
-
-def test_trees_of_2015_are_not_written(seed: Tree) -> None:
+def test_trees_of_2015_take_no_layer_but_by_its_tarsum(seed: Tree) -> None:
     name = next(iter(seed.listed))
+    digest = f"sha256:{hashlib.sha256(b'x').hexdigest()}"
     for repository in (name, "brand/new"):
-        result = regctl("push-layer", repository, "-", storage=seed.root, stdin=b"x")
-        check_refusal(result, 6, "layout of the 2015 registry")
+        for options in ([], ["--digest", digest]):
+            result = regctl("push-layer", repository, "-", *options, storage=seed.root, stdin=b"x")
+            check_refusal(result, 6, "layout of the 2015 registry", hint="--tarsum")
 
 
 def schema1(tree: Tree) -> list[tuple[str, str]]:
@@ -252,20 +248,69 @@ def schema1(tree: Tree) -> list[tuple[str, str]]:
     ]
 
 
-def test_schema1_is_shown_and_pulled_as_its_payload_with_a_warning(tree: Tree) -> None:
+def test_schema1_is_shown_and_pulled_with_its_signatures(tree: Tree, tmp_path: Path) -> None:
     for name, revision in schema1(tree):
-        shown = run(tree, "inspect", f"{name}@{revision}", "--format", "json")
-        count = len(tree.repositories[name].get("signatures", {}).get(revision, ()))
-        (note,) = shown.json["manifest"]["notes"]
-        assert note.startswith("schema 1: shown without its signatures")
+        reference = f"{name}@{revision}"
+        shown = run(tree, "inspect", reference, "--format", "json").json["manifest"]
+        pulled = run(tree, "pull-manifest", reference)
+        payload = run(tree, "pull-manifest", reference, "--payload")
+        assert pulled.code == payload.code == 0
+        assert (payload.stdout, payload.err) == (tree.content(revision), "")
         if not tree.is_seed:
-            assert f"({count} stored beside it)" in note
-        pulled = run(tree, "pull-manifest", f"{name}@{revision}")
-        assert pulled.code == 0
-        assert pulled.err.startswith("warning: this is the bare payload of a schema 1 manifest")
-        assert b'"signatures"' not in pulled.stdout
+            count = len(tree.repositories[name].get("signatures", {}).get(revision, ()))
+            assert len(shown["signatures"]) == count
+        if not shown["signatures"]:
+            assert shown["notes"] == ["schema 1: no signatures lie beside it"]
+            assert pulled.err.startswith("warning: this is the bare payload")
+            assert pulled.stdout == payload.stdout
+            continue
+        assert (shown["notes"], pulled.err) == ([], "")
+        assert all(each["verified"] for each in shown["signatures"])
+        document = parse(pulled.stdout)
+        assert document.payload == payload.stdout
+        assert sorted(digest(each.blob) for each in document.signatures) == [
+            each["digest"] for each in shown["signatures"]
+        ]
+        file = tmp_path / "manifest"
+        said = run(tree, "pull-manifest", reference, "-o", str(file), "--force", "--format=json")
+        assert said.json["signatures"] == len(document.signatures)
+        assert said.json["media_type"].endswith(".v1+prettyjws")
+        assert file.read_bytes() == pulled.stdout
     has_some = tree.is_seed or tree.name.startswith(("old-", "schema1-"))
     assert bool(schema1(tree)) == has_some
+
+
+def test_what_the_registry_of_2015_returned_is_pulled(seed: Tree) -> None:
+    """The last answer to each tag, while nobody had deleted it, is that of the storage now."""
+    answers: dict[str, str | None] = {}
+    for step in seed.listing["steps"]:
+        if step["op"] == "get":
+            answers[f"{step['repo']}:{step['tag']}"] = step.get("document_sha256")
+    assert any(answers.values())
+    for reference, wanted in answers.items():
+        pulled = run(seed, "pull-manifest", reference)
+        if wanted is None:
+            assert pulled.code == 3
+        else:
+            assert digest(pulled.stdout) == wanted
+
+
+def test_what_registries_2_0_and_2_4_returned_is_pulled(tree_of: TreeOf) -> None:
+    """They kept signatures: what they served of a revision last is what is pulled, to the byte."""
+    compared = 0
+    for name in ("old-2.0.0", "old-2.4.1"):
+        tree = tree_of(name)
+        for revision, said in {each["digest"]: each for each in tree.notes["schema1"]}.items():
+            pulled = run(tree, "pull-manifest", f"legacy/signed@{revision}")
+            assert digest(pulled.stdout) == said["pulled_sha256"]
+            signers = [each.key_id for each in verify(parse(pulled.stdout))]
+            assert signers == said["pulled_signers"]
+            compared += 1
+    assert compared == 7
+
+
+def digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 @pytest.mark.parametrize("name", trees.DAMAGED)
