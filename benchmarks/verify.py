@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measuring import Line, note, run, take_turns
+from benchmarks.measuring import Line, duration, note, run, take_turns
 from benchmarks.program import Program
 from regctl.digest import Digest
 from regctl.layout import PathMapper, RepositoryName, Tag, specs
@@ -37,11 +37,13 @@ def benchmark(directory: Path, program: Program, rounds: int, tags: int = TAGS) 
     command = program.command(root, "verify", "--key", str(public))
     samples = take_turns({"verify": lambda: run(command, program.environment).seconds}, rounds)
     seconds = samples.median("verify")
+    # A signature's tag is a reference of its own: its content is checked as well.
+    rate = 2 * tags / seconds
     yield Line(
-        f"verify, {tags} cosign-signed tags",
-        f"{tags / seconds:.0f}/s",
+        f"verify, {tags} cosign-signed tags and their {tags} signatures",
+        f"{rate:.0f}/s, {duration(seconds)}",
         f"{LEAST}/s",
-        LEAST / (tags / seconds),
+        LEAST / rate,
         1,
     )
 

@@ -24,7 +24,9 @@
         ├── UploadMismatchError          the content at hand is not what the upload holds
         └── ReadOnlyLayoutError          the tree's layout is read, not written
 
-Codes 70, 130, 141 and 143 belong to ``regctl.cli``.
+Modules refine these classes where they raise them (a tag not found, a wrong passphrase, an archive
+that is none): such a class has a code of its own and the exit code of its base. Codes 70, 130, 141
+and 143 belong to ``regctl.cli``.
 """
 
 from __future__ import annotations

@@ -135,9 +135,10 @@ def command(
         options = Options(all_revisions, read_layers, recursive, jobs)
         audit = Audit(registry, judging.judge, options)
         plan = audit.plan(wanted)
-        for remark in plan.remarks:
+        for remark in (*plan.remarks, *plan.unseen):
             app.output.warning(remark)
         run = Run(app, github=github, keep=bool(files))
+        run.summary.unreadable += len(plan.unseen)
         run.show(plan, audit.run(plan.targets), judging.proves, judging.required)
         for kind, file in files:
             file.write(_report(kind, run.checks))

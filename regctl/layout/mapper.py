@@ -21,6 +21,7 @@ from regctl.layout.names import RepositoryName, Tag, UploadId
 
 #: The root of the tree below the storage's root directory.
 LAYOUT_ROOT = "/docker/registry/v2"
+_REPOSITORIES_ROOT = f"{LAYOUT_ROOT}/repositories"
 
 _OFFSET = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}", re.ASCII)
@@ -45,24 +46,35 @@ class PathMapper:
             for plain in ("manifests", "layers", "uploads")
         }
         self._plain = {marker: plain for plain, marker in self._markers.items()}
+        self._spelled = {kind: self._spell(template) for kind, (_, template) in _TEMPLATES.items()}
+
+    def _spell(self, template: _Template) -> tuple[str | _Field, ...]:
+        """``template`` with this layout's markers, its neighbouring literals joined by slashes."""
+        spelled: list[str | _Field] = []
+        for token in template:
+            if isinstance(token, _Field):
+                spelled.append(token)
+                continue
+            text = f"/{self._markers.get(token, token)}"
+            last = spelled[-1] if spelled else None
+            if isinstance(last, str):
+                spelled[-1] = last + text
+            else:
+                spelled.append(text)
+        return tuple(spelled)
 
     def path(self, spec: specs.Spec) -> str:
         """The path of ``spec``, without a slash at its end."""
         if isinstance(spec, specs.Intermediate | specs.Foreign):
             return spec.path
         name = getattr(spec, "name", None)
-        head, template = _TEMPLATES[type(spec)]
-        parts = [LAYOUT_ROOT]
-        if head == "repositories":
-            parts.append(head)
-        if name is not None:
-            parts.append(str(name))
-        for token in template:
-            if isinstance(token, _Field):
-                parts.extend(token.encode(getattr(spec, token.attribute)))
+        parts = [LAYOUT_ROOT if name is None else f"{_REPOSITORIES_ROOT}/{name}"]
+        for token in self._spelled[type(spec)]:
+            if isinstance(token, str):
+                parts.append(token)
             else:
-                parts.append(self._markers.get(token, token) if token in _MARKERS else token)
-        return "/".join(parts)
+                parts.append(f"/{token.encode(getattr(spec, token.attribute))}")
+        return "".join(parts)
 
     def parse_file(self, path: str) -> specs.Spec:
         """What the file at ``path`` is: one spec, `Foreign` if the layout has no place for it."""
@@ -164,17 +176,21 @@ class _Field:
     """One attribute of a spec, as one or more components of a path."""
 
     attribute: str
-    encode: Callable[[object], list[str]]
+    encode: Callable[[object], str]
     #: Gives None where the components are no such thing; never raises.
     decode: Callable[[Sequence[str]], object | None]
     widths: tuple[int, ...] = (1,)
 
 
-def _digest_parts(digest: object) -> list[str]:
-    assert isinstance(digest, Digest)
+def _algorithm_path(digest: Digest) -> str:
     if digest.is_tarsum:
-        return ["tarsum", digest.tarsum_version, digest.hash_name, digest.hex]
-    return [digest.algorithm, digest.hex]
+        return f"tarsum/{digest.tarsum_version}/{digest.hash_name}"
+    return digest.algorithm
+
+
+def _digest_path(digest: object) -> str:
+    assert isinstance(digest, Digest)
+    return f"{_algorithm_path(digest)}/{digest.hex}"
 
 
 def _digest_of(parts: Sequence[str]) -> Digest | None:
@@ -189,9 +205,9 @@ def _digest_of(parts: Sequence[str]) -> Digest | None:
         return None
 
 
-def _blob_parts(digest: object) -> list[str]:
-    *algorithm, hex_digits = _digest_parts(digest)
-    return [*algorithm, hex_digits[:2], hex_digits]
+def _blob_path(digest: object) -> str:
+    assert isinstance(digest, Digest)
+    return f"{_algorithm_path(digest)}/{digest.hex[:2]}/{digest.hex}"
 
 
 def _blob_of(parts: Sequence[str]) -> Digest | None:
@@ -208,10 +224,6 @@ def _algorithm_of(parts: Sequence[str]) -> str | None:
     return parts[0] if parts[0] in HEX_LENGTHS else None
 
 
-def _text(value: object) -> list[str]:
-    return [str(value)]
-
-
 def _parsed(parse: Callable[[str], object]) -> Callable[[Sequence[str]], object | None]:
     def decode(parts: Sequence[str]) -> object | None:
         try:
@@ -223,17 +235,17 @@ def _parsed(parse: Callable[[str], object]) -> Callable[[Sequence[str]], object 
 
 
 def _digest_field(attribute: str) -> _Field:
-    return _Field(attribute, _digest_parts, _digest_of, (2, 4))
+    return _Field(attribute, _digest_path, _digest_of, (2, 4))
 
 
-_BLOB = _Field("digest", _blob_parts, _blob_of, (3, 5))
+_BLOB = _Field("digest", _blob_path, _blob_of, (3, 5))
 _DIGEST = _digest_field("digest")
 _REVISION = _digest_field("revision")
 _SIGNATURE = _digest_field("signature")
-_TAG = _Field("tag", _text, _parsed(Tag.parse))
-_UPLOAD = _Field("upload", _text, _parsed(UploadId.parse))
-_ALGORITHM = _Field("algorithm", _text, _algorithm_of)
-_STATE_OFFSET = _Field("offset", _text, _offset_of)
+_TAG = _Field("tag", str, _parsed(Tag.parse))
+_UPLOAD = _Field("upload", str, _parsed(UploadId.parse))
+_ALGORITHM = _Field("algorithm", str, _algorithm_of)
+_STATE_OFFSET = _Field("offset", str, _offset_of)
 
 _Template = tuple[str | _Field, ...]
 _Templates = dict[str, list[tuple[type[specs.Spec], _Template]]]

@@ -43,6 +43,8 @@ class Plan:
     failed: list[Audited] = field(default_factory=list)
     #: What a person should know of the storage, in sentences.
     remarks: list[str] = field(default_factory=list)
+    #: Parts that were not looked at, in sentences: with any the storage is not said to be sound.
+    unseen: list[str] = field(default_factory=list)
 
 
 class Audit:
@@ -139,7 +141,7 @@ class Audit:
                 f"{path} has a name that the grammar forbids; it cannot be addressed"
             )
         for path in catalog.symlinks:
-            plan.remarks.append(f"{path} is a symlink, which is not followed: behind it is unseen")
+            plan.unseen.append(f"{path} is a symlink, which is not followed: behind it is unseen")
         for entry in catalog.listed:
             self._plan_repository(entry.name, plan)
 

@@ -131,7 +131,12 @@ def parse_manifest(
     Raises `InvalidManifestError`, with every reason, if ``content`` is not a JSON object, or one
     that leaves open what it names, and if it has more than ``limit`` bytes.
     """
-    manifest, reasons = read_manifest(parse_document(content, limit), media_type)
+    return manifest_of(parse_document(content, limit), media_type)
+
+
+def manifest_of(document: Object, media_type: str | None = None) -> Manifest:
+    """The same of a document that was parsed already."""
+    manifest, reasons = read_manifest(document, media_type)
     if reasons:
         what = manifest.media_type or "a manifest"
         more = len(reasons) - _MAX_REASONS

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from regctl.digest import Digest
 from regctl.errors import InvalidManifestError
-from regctl.manifest import MAX_MANIFEST_BYTES, Descriptor, parse_manifest
+from regctl.manifest import MAX_MANIFEST_BYTES, Descriptor
 from regctl.manifest.document import Object, Value, parse_document
+from regctl.manifest.manifest import manifest_of
 from regctl.manifest.media_types import OCI_CONFIG, OCI_MANIFEST
 from regctl.signature import cosign_json
 from regctl.signature.cosign_json import Plain, StrictJSONError
@@ -71,11 +72,11 @@ def parse_signature_manifest(content: bytes) -> tuple[Descriptor, ...]:
     Raises `InvalidManifestError` for what clients refuse, and where they could disagree on what
     it names: not an OCI image manifest, members of another kind, doubled ones.
     """
-    manifest = parse_manifest(content)
+    document = parse_document(content)
+    manifest = manifest_of(document)
     if manifest.media_type != OCI_MANIFEST:
         what = manifest.media_type or "of no known type"
         raise InvalidManifestError(f"signatures are held by {OCI_MANIFEST}; this is {what}")
-    document = parse_document(content)
     foreign = [name for name in _FOREIGN if document.values(name)]
     if foreign:
         raise InvalidManifestError(f"the manifest of the signatures has the member {foreign[0]!r}")

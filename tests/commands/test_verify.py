@@ -252,6 +252,17 @@ def test_what_cannot_be_read_counts_over_all(filled: Path, image: Image) -> None
     assert result.lines[-2] == "1 not there, 1 could not be read"
 
 
+def test_what_lies_behind_a_symlink_is_not_called_sound(filled: Path, tmp_path: Path) -> None:
+    """A repository behind a symlink is not seen, so that the whole storage was not."""
+    (tmp_path / "elsewhere").mkdir()
+    repositories = filled / "docker/registry/v2/repositories"
+    (repositories / "linked").symlink_to(tmp_path / "elsewhere")
+    result = verify(filled, "--require", "present")
+    assert result.code == 5
+    assert "linked is a symlink" in result.err
+    assert "1 could not be read" in result.out
+
+
 def test_an_empty_storage_is_in_order(storage: Path) -> None:
     result = verify(storage)
     assert (result.code, result.lines[0]) == (
