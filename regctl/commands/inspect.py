@@ -48,6 +48,8 @@ def _lines(inspection: Inspection) -> Iterator[str]:
     yield from _tree(inspection.root, "")
     if inspection.tags:
         yield f"tags: {' '.join(str(tag) for tag in inspection.tags)}"
+    if inspection.attached:
+        yield f"attached: {' '.join(str(tag) for tag in inspection.attached)}"
     yield f"total: {inspection.total_size} bytes ({size(inspection.total_size)})"
     for problem in inspection.problems:
         yield f"problem: {problem}"
@@ -74,6 +76,7 @@ def _data(repository: Repository, inspection: Inspection) -> dict[str, object]:
     return {
         "repository": str(repository.name),
         "tags": [str(tag) for tag in inspection.tags],
+        "attached": [str(tag) for tag in inspection.attached],
         "total_size": inspection.total_size,
         "problems": inspection.problems,
         "manifest": _node(inspection.root),

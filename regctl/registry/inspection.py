@@ -12,6 +12,7 @@ from regctl.layout import Tag
 from regctl.manifest import Descriptor, Manifest, ManifestKind, Reference, Role, parse_manifest
 from regctl.registry.layers import LayerNotFoundError
 from regctl.registry.repository import Repository
+from regctl.signature.cosign_tags import parse_attached_tag
 
 _MAX_DEPTH = 8
 
@@ -64,10 +65,14 @@ class Node:
 
 @dataclass(slots=True)
 class Inspection:
-    """What a reference names: the tree, and the tags that lead to it."""
+    """What a reference names: the tree, the tags that lead to it, and those that hang on it.
+
+    ``attached`` tags are made of the manifest's digest: cosign's signatures, for instance.
+    """
 
     root: Node
     tags: list[Tag]
+    attached: list[Tag] = field(default_factory=list)
 
     @property
     def problems(self) -> list[str]:
@@ -96,7 +101,18 @@ def inspect(repository: Repository, revision: Digest, *, jobs: int = 1) -> Inspe
     repository.manifests.resolve(revision)
     look = _Look(repository, _referrers(repository, jobs))
     root = look.manifest("manifest", revision, None, 0)
-    return Inspection(root, [tag for tag in repository.tags.list() if look.names(tag, revision)])
+    tags = repository.tags.list()
+    attached = [tag for tag in tags if _hangs_on(tag, revision)]
+    return Inspection(root, [tag for tag in tags if look.names(tag, revision)], attached)
+
+
+def _hangs_on(tag: Tag, revision: Digest) -> bool:
+    found = parse_attached_tag(tag)
+    return (
+        found is not None
+        and found.algorithm == revision.algorithm
+        and revision.hex.startswith(found.hex)
+    )
 
 
 @dataclass(slots=True)

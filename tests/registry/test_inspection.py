@@ -198,14 +198,18 @@ def test_an_unknown_type_is_kept_and_not_guessed_at(repository: Repository) -> N
 
 
 def test_fallback_and_cosign_tags_are_ordinary_tags(repository: Repository) -> None:
-    """``sha256-<hex>`` and ``sha256-<hex>.sig`` are tags like any other, and named so."""
+    """``sha256-<hex>`` and ``sha256-<hex>.sig`` are tags like any other, and named so.
+
+    That they hang on the manifest whose digest they are made of is shown besides.
+    """
     push_image(repository, IMAGE)
     names = [f"sha256-{IMAGE.digest.hex}", f"sha256-{IMAGE.digest.hex}.sig"]
     for name in names:
         repository.tags.set(Tag.parse(name), IMAGE.digest)
-    assert [str(tag) for tag in inspect(repository, IMAGE.digest).tags] == sorted(
-        ["latest", *names]
-    )
+    repository.tags.set(Tag.parse(f"sha256-{'0' * 64}.sig"), IMAGE.digest)
+    found = inspect(repository, IMAGE.digest)
+    assert {str(tag) for tag in found.tags} > {"latest", *names}
+    assert [str(tag) for tag in found.attached] == names
 
 
 def test_tags_that_cannot_be_read_are_left_out(
