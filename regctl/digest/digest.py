@@ -18,6 +18,7 @@ TARSUM_LABELS = {"v0": "tarsum", "v1": "tarsum.v1", "dev": "tarsum.dev"}
 TARSUM_VERSIONS = {label: version for version, label in TARSUM_LABELS.items()}
 
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
+_SHA256_LENGTH = len("sha256:") + 64
 _ALGORITHM = re.compile(r"[A-Za-z0-9]+(?:[.+_-][A-Za-z0-9]+)*", re.ASCII)
 
 
@@ -41,6 +42,8 @@ class Digest:
         Raises `InvalidDigestError` if it has not the form of one (upper-case or short hex
         included) and `UnsupportedDigestError` if its algorithm is not known.
         """
+        if len(text) == _SHA256_LENGTH and text.startswith("sha256:") and _HEX.fullmatch(text, 7):
+            return cls("sha256", text[7:])  # nearly every digest that there is
         algorithm, colon, hex_digits = text.partition(":")
         if not colon or not _ALGORITHM.fullmatch(algorithm):
             raise InvalidDigestError(
