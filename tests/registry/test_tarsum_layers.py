@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from regctl.registry.links import write_link
 from regctl.registry.partial import pull_to_file
 from regctl.registry.transfer import PushedLayer, push_new, push_resumed
 from tests.digest.tarsum.archives import BLOCK, END, entry, header, padded, tarsum
+from tests.digest.tarsum.test_vectors import INDEX, Vector, read
 from tests.registry.storages import (
     NAME,
     PATHS,
@@ -40,8 +40,6 @@ from tests.registry.storages import (
     uploads_of,
 )
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "tarsum"
-INDEX = json.loads((VECTORS / "index.json").read_text())["vectors"]
 OLD = PathMapper(Layout.Y2015)
 OLDER = RepositoryName.parse("older")
 
@@ -200,9 +198,9 @@ def test_an_archive_without_the_end_that_registries_wanted_is_refused(
 
 
 @pytest.mark.parametrize("vector", INDEX, ids=[each["name"] for each in INDEX])
-def test_a_push_is_answered_as_the_registry_of_2015_did(vector: dict[str, str]) -> None:
+def test_a_push_is_answered_as_the_registry_of_2015_did(vector: Vector) -> None:
     """Also of an archive that ends with its last byte of content, which others accept."""
-    content = (VECTORS / vector["file"]).read_bytes()
+    content = read(vector)
     status, _, digest = vector["seed_registry_finish"].partition(" ")
     repository = fill_2015(tree_2015())
     before = files(repository)
