@@ -267,6 +267,15 @@ def approve(app: App, plan: Sequence[str], *, yes: bool, dry_run: bool) -> bool:
     return True
 
 
+output_option = click.option(
+    "-o",
+    "--output",
+    "file",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="Write to FILE, - for standard output.",
+)
+force_option = click.option("--force", is_flag=True, help="Overwrite FILE.")
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Show what would be done; do nothing."

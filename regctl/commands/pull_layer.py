@@ -9,8 +9,9 @@ import click
 
 from regctl.commands.base import (
     App,
-    complete_file,
     define,
+    force_option,
+    output_option,
     pass_app,
     require_repository,
     write_bytes,
@@ -32,15 +33,8 @@ without --force. Without -o the exit code says whether what went out was right.
 @define("pull-layer", "Write a layer to a file or to standard output, verified.", help=_HELP)
 @click.argument("repository", metavar="REPO")
 @click.argument("digest", metavar="DIGEST")
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    metavar="FILE",
-    shell_complete=complete_file,
-    help="Write to FILE, - for standard output.",
-)
-@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@output_option
+@force_option
 @click.option(
     "--no-verify",
     is_flag=True,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regctl.commands.base import App, complete_file, define, pass_app, write_bytes
+from regctl.commands.base import App, define, force_option, output_option, pass_app, write_bytes
 from regctl.errors import InputFileError, InvalidManifestError, UsageError
 
 if TYPE_CHECKING:
@@ -23,15 +23,8 @@ what has the digest, with all signatures that lie beside it merged in.
 
 @define("pull-manifest", "Write a manifest, byte for byte as stored.", help=_HELP)
 @click.argument("reference", metavar="REF")
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    metavar="FILE",
-    shell_complete=complete_file,
-    help="Write to FILE, - for standard output.",
-)
-@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@output_option
+@force_option
 @click.option(
     "--payload", is_flag=True, help="Of a schema 1 manifest, the payload without its signatures."
 )

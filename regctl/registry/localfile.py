@@ -8,10 +8,9 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from regctl.digest import Digest, Verifier
+from regctl.drivers.forwarding import Closing
 from regctl.drivers.writeback import start_writeback
 from regctl.errors import InputFileError, NoSpaceError, UnavailableError, UnsafeError
 from regctl.registry.transfer import CHUNK_BYTES, SourceChangedError
@@ -19,7 +18,7 @@ from regctl.registry.transfer import CHUNK_BYTES, SourceChangedError
 _FLUSH_BYTES = 8 << 20
 
 
-class FileSource:
+class FileSource(Closing):
     """A file, or standard input, as the source of a layer."""
 
     def __init__(self, name: str, descriptor: int, *, close: bool = False) -> None:
@@ -91,20 +90,13 @@ class FileSource:
                 hint="push it again when nothing writes to it any more",
             )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Release the file."""
         if self._close:
             os.close(self._fd)
 
 
-class PartFile:
+class PartFile(Closing):
     """``FILE.<12 hex>.part``: FILE's beginning, kept when interrupted, renamed when verified.
 
     With ``private`` nobody but its owner can read it, at any time.
@@ -205,15 +197,8 @@ class PartFile:
         except FileNotFoundError:
             return
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Release the file."""
         os.close(self._fd)
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from regctl.drivers.base import StorageDriver
 from regctl.errors import (
     InvalidManifestError,
 )
@@ -21,26 +19,13 @@ from tests.registry.storages import (
     NAME,
     PATHS,
     blob_path,
-    filesystem,
-    fill,
     manifest_of,
-    memory,
     push,
     push_image,
 )
 
 IMAGE = build_image(1, size=100)
 INDEX = build_index(2, layers=1, size=100)
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
-    return memory() if request.param == "memory" else filesystem(tmp_path)
-
-
-@pytest.fixture
-def repository(driver: StorageDriver) -> Repository:
-    return fill(driver)
 
 
 def test_an_index_needs_its_children(repository: Repository) -> None:

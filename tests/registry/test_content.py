@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from regctl.digest import Digest
@@ -19,9 +17,7 @@ from tests.registry.storages import (
     NAME,
     PATHS,
     digest_of,
-    filesystem,
     fill,
-    memory,
     push,
     snapshot,
 )
@@ -34,16 +30,6 @@ SHA512 = digest_of(CONTENT, "sha512")
 ARCHIVE = entry(b"file", b"its content") + END
 TARSUM = Digest.parse(f"tarsum.v1+sha256:{tarsum(ARCHIVE)}")
 PATH = "/docker/registry/v2/link"
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
-    return memory() if request.param == "memory" else filesystem(tmp_path)
-
-
-@pytest.fixture
-def repository(driver: StorageDriver) -> Repository:
-    return fill(driver)
 
 
 def layer_link(digest: Digest) -> str:

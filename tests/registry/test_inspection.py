@@ -18,7 +18,6 @@ from tests.registry.storages import (
     NAME,
     PATHS,
     digest_of,
-    fill,
     manifest_of,
     memory,
     push,
@@ -33,11 +32,6 @@ ABSENT = digest_of(b"absent")
 @pytest.fixture
 def driver() -> StorageDriver:
     return memory()
-
-
-@pytest.fixture
-def repository(driver: StorageDriver) -> Repository:
-    return fill(driver)
 
 
 def roles(node: Node) -> list[str]:

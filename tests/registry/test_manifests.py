@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from regctl.drivers.base import StorageDriver
@@ -19,9 +17,7 @@ from tests.registry.storages import (
     PATHS,
     blob_path,
     digest_of,
-    filesystem,
     fill,
-    memory,
     push_image,
     revision_link,
     snapshot,
@@ -29,16 +25,6 @@ from tests.registry.storages import (
 
 IMAGE = build_image(1, size=100)
 ABSENT = digest_of(b"absent")
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
-    return memory() if request.param == "memory" else filesystem(tmp_path)
-
-
-@pytest.fixture
-def repository(driver: StorageDriver) -> Repository:
-    return fill(driver)
 
 
 def test_a_manifest_is_kept_as_it_came(repository: Repository) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from regctl.drivers.base import StorageDriver
@@ -25,7 +23,6 @@ from tests.registry.storages import (
     assert_sound,
     blob_path,
     digest_of,
-    filesystem,
     fill,
     manifest_of,
     memory,
@@ -39,16 +36,6 @@ from tests.registry.watching import WatchedDriver
 IMAGE = build_image(1, size=100)
 INDEX = build_index(2, layers=1, size=100)
 ABSENT = digest_of(b"absent")
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
-    return memory() if request.param == "memory" else filesystem(tmp_path)
-
-
-@pytest.fixture
-def repository(driver: StorageDriver) -> Repository:
-    return fill(driver)
 
 
 def test_push_an_image(driver: StorageDriver, repository: Repository) -> None:

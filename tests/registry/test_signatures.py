@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from regctl.drivers.base import StorageDriver
@@ -19,7 +17,6 @@ from tests.registry.storages import (
     blob_path,
     digest_of,
     extract,
-    filesystem,
     fill,
     memory,
     registry_on,
@@ -33,11 +30,6 @@ REVISION = digest_of(PAYLOAD)
 FIRST = schema1.signature_by(PAYLOAD, schema1.RSA)
 SECOND = schema1.signature_by(PAYLOAD, schema1.EC384)
 DIGESTS = sorted(digest_of(each.blob) for each in (FIRST, SECOND))
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
-    return memory() if request.param == "memory" else filesystem(tmp_path)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from regctl.digest import Digest
@@ -44,7 +42,6 @@ from tests.registry.storages import (
     blob_path,
     digest_of,
     extract,
-    filesystem,
     fill,
     memory,
     push,
@@ -62,11 +59,6 @@ PAYLOAD = schema1.payload_of(str(NAME), str(LATEST), [digest_of(each) for each i
 REVISION = digest_of(PAYLOAD)
 SIGNED = schema1.signed_by(PAYLOAD, schema1.RSA)
 BY_EC256 = Signer(schema1.EC256, NOW)
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
-    return memory() if request.param == "memory" else filesystem(tmp_path)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -27,7 +26,6 @@ from tests.registry.storages import (
     PATHS,
     blob_path,
     digest_of,
-    filesystem,
     fill,
     manifest_of,
     memory,
@@ -39,16 +37,6 @@ from tests.registry.watching import WatchedDriver
 IMAGE = build_image(1, size=100)
 INDEX = build_index(2, layers=1, size=100)
 ABSENT = digest_of(b"absent")
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
-    return memory() if request.param == "memory" else filesystem(tmp_path)
-
-
-@pytest.fixture
-def repository(driver: StorageDriver) -> Repository:
-    return fill(driver)
 
 
 def _collected(driver: StorageDriver, when: str, what: str) -> StorageDriver:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from regctl.digest import Digest
@@ -20,7 +18,6 @@ from tests.registry.storages import (
     NAME,
     PATHS,
     digest_of,
-    filesystem,
     fill,
     memory,
     registry_on,
@@ -34,16 +31,6 @@ CURRENT = PATHS.path(specs.TagCurrentLink(NAME, LATEST))
 
 def entry_of(revision: Digest, tag: Tag = LATEST) -> str:
     return PATHS.path(specs.TagIndexEntryLink(NAME, tag, revision))
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
-    return memory() if request.param == "memory" else filesystem(tmp_path)
-
-
-@pytest.fixture
-def repository(driver: StorageDriver) -> Repository:
-    return fill(driver)
 
 
 def test_a_tag_names_the_last_and_remembers_all(repository: Repository) -> None:

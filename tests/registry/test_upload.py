@@ -46,11 +46,6 @@ def driver() -> StorageDriver:
     return memory()
 
 
-@pytest.fixture
-def repository(driver: StorageDriver) -> Repository:
-    return fill(driver)
-
-
 def link_of(driver: StorageDriver, digest: Digest) -> bytes:
     return driver.get(PATHS.path(specs.LayerLink(NAME, digest)), 1000)
 

@@ -39,11 +39,6 @@ def driver() -> StorageDriver:
     return memory()
 
 
-@pytest.fixture
-def repository(driver: StorageDriver) -> Repository:
-    return fill(driver)
-
-
 def test_cancel_removes_everything(driver: StorageDriver, repository: Repository) -> None:
     repository.layers.ensure_directory()
     begun(repository, CONTENT)
