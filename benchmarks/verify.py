@@ -37,10 +37,10 @@ def benchmark(directory: Path, program: Program, rounds: int, tags: int = TAGS) 
     command = program.command(root, "verify", "--key", str(public))
     samples = take_turns({"verify": lambda: run(command, program.environment).seconds}, rounds)
     seconds = samples.median("verify")
-    # A signature's tag is a reference of its own: its content is checked as well.
-    rate = 2 * tags / seconds
+    # The signatures' own tags are looked at as well, and not counted.
+    rate = tags / seconds
     yield Line(
-        f"verify, {tags} cosign-signed tags and their {tags} signatures",
+        f"verify, {tags} cosign-signed tags",
         f"{rate:.0f}/s, {duration(seconds)}",
         f"{LEAST}/s",
         LEAST / rate,
