@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
-from regctl.drivers._directories import lstat, sync_directory
+from regctl.drivers._directories import READ, lstat, sync_directory
 from regctl.drivers._translate import translate, translated
 from regctl.drivers.base import Buffer
 from regctl.drivers.forwarding import Closing
 from regctl.drivers.writeback import start_writeback
+from regctl.errors import DamagedError
 
 
 class _Stream(Closing):
@@ -81,6 +83,18 @@ class FileWriter(_Stream):
             os.ftruncate(self._fd, size)
             self._size = os.lseek(self._fd, size, os.SEEK_SET)
             self._flushed = min(self._flushed, size)
+
+    def reader(self) -> FileReader:
+        self._require_open()
+        with translated(self._path):
+            descriptor = os.open(self._path.rpartition("/")[2], READ, dir_fd=self._parent)
+        if os.path.samestat(os.fstat(descriptor), os.fstat(self._fd)):
+            return FileReader(descriptor, self._path)
+        os.close(descriptor)
+        raise DamagedError(f"{self._path} was replaced while it was written")
+
+    def holds(self, pieces: Iterable[Buffer]) -> bool:  # noqa: ARG002 - there are no checksums
+        return not self._size
 
     def flush_early(self) -> None:
         self._require_open()

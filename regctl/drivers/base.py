@@ -16,7 +16,7 @@ is to find nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
@@ -99,6 +99,20 @@ class Writer(Protocol):
         Raises `ValueError` if it has fewer.
         """
 
+    def reader(self) -> Reader:
+        """A stream of everything written so far, from the first byte.
+
+        Nothing else is asked of the writer before the stream is closed; then it goes on. On an
+        object store this may make the content visible, and what is written after it costly.
+        """
+
+    def holds(self, pieces: Iterable[Buffer]) -> bool:
+        """Whether what is in the file is what ``pieces`` begin with, joined.
+
+        Told by the checksums that the storage keeps, without reading the file: False where it
+        keeps none, although it may be so. A file of no bytes holds the beginning of anything.
+        """
+
     def flush_early(self) -> None:
         """Begin to make durable what was written: only a hint, returns at once."""
 
@@ -137,6 +151,14 @@ class StorageDriver(Protocol):
     def name(self) -> str:
         """The driver's name in a registry's configuration: ``filesystem``, ``s3``, ``gcs``..."""
 
+    @property
+    def hides_unfinished(self) -> bool:
+        """Whether a writer's file can be seen by nobody until it is committed."""
+
+    def requests(self) -> Mapping[str, int]:
+        """How many requests were sent to a server so far, each try counted, by the server's name
+        for them; empty where there is no server."""
+
     def read(self, path: str, offset: int = 0) -> Reader:
         """A stream of the file from byte ``offset``; empty if ``offset`` is its size or more.
 
@@ -164,29 +186,44 @@ class StorageDriver(Protocol):
 
         With ``append`` it goes on after what is there (nothing, if nothing is there); without, it
         starts empty. At most one writer a path exists at a time, across processes: a second one
-        raises `UploadInUseError` and changes nothing.
+        raises `UploadInUseError` and changes nothing. (On an object store this binds regctl alone:
+        a registry takes no notice of it.)
         """
 
-    def stat(self, path: str) -> Entry:
-        """What stands at ``path``, with size and time. Raises `PathNotFoundError`."""
+    def unfinished(self, path: str) -> Iterator[Entry]:
+        """The files below the directory ``path`` that writers left uncommitted, and that the other
+        operations do not see because `hides_unfinished`: with their bytes, and the time of the
+        last thing that was written, both as far as the storage tells.
+
+        A path comes as often as there are beginnings of it; a writer goes on with the first. They
+        go away when a writer commits or cancels. Nothing comes where there are none.
+        """
+
+    def stat(self, path: str, *, files_only: bool = False) -> Entry:
+        """What stands at ``path``, with size and time. Raises `PathNotFoundError`.
+
+        With ``files_only`` an object store, which has to be asked again for that, does not look
+        whether a path that is no file is a directory.
+        """
 
     def list(self, path: str) -> list[Entry]:
         """The entries directly below the directory ``path``, by name, without size and time.
 
         Raises `PathNotFoundError` if there is no such directory (an object store has none that
-        is empty).
+        is empty); the root is always there.
         """
 
     def walk(
         self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
     ) -> Iterator[Entry]:
         """Everything below the directory ``path``, in bulk, in no promised order except that a
-        directory comes before what it holds. An object store yields files only.
+        directory comes before what it holds. An object store yields files only, and directories
+        where ``descend`` is asked about them.
 
         Where ``descend`` says no to a directory, that directory is yielded and what it holds is
         not. With ``stat=False`` sizes and times are not asked for, which is faster. What vanishes
         during the walk is left out; whatever else cannot be read raises. Raises
-        `PathNotFoundError` if there is no such directory.
+        `PathNotFoundError` if there is no such directory; the root is always there.
         """
 
     def move(self, source: str, target: str) -> None:

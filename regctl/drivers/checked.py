@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from regctl.drivers.base import Entry, Reader, StorageDriver, Writer
 from regctl.errors import NotPermittedPathError, PathNotFoundError, RegctlError
@@ -63,6 +63,13 @@ class CheckedDriver:
         return self._inner.name
 
     @property
+    def hides_unfinished(self) -> bool:
+        return self._inner.hides_unfinished
+
+    def requests(self) -> Mapping[str, int]:
+        return self._inner.requests()
+
+    @property
     def inner(self) -> StorageDriver:
         """The driver that does the work."""
         return self._inner
@@ -85,9 +92,13 @@ class CheckedDriver:
         _check_new_file(path)
         return self._inner.writer(path, append=append)
 
-    def stat(self, path: str) -> Entry:
+    def unfinished(self, path: str) -> Iterator[Entry]:
         check_path(path)
-        return self._inner.stat(path)
+        return self._inner.unfinished(path)
+
+    def stat(self, path: str, *, files_only: bool = False) -> Entry:
+        check_path(path)
+        return self._inner.stat(path, files_only=files_only)
 
     def list(self, path: str) -> list[Entry]:
         check_path(path)

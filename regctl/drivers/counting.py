@@ -62,9 +62,13 @@ class CountingDriver(ForwardingDriver):
         self.counts.add("writer")
         return _CountingWriter(self._inner.writer(path, append=append), self.counts)
 
-    def stat(self, path: str) -> Entry:
+    def unfinished(self, path: str) -> Iterator[Entry]:
+        self.counts.add("unfinished")
+        return self._inner.unfinished(path)
+
+    def stat(self, path: str, *, files_only: bool = False) -> Entry:
         self.counts.add("stat")
-        return self._inner.stat(path)
+        return self._inner.stat(path, files_only=files_only)
 
     def list(self, path: str) -> list[Entry]:
         self.counts.add("list")
@@ -128,6 +132,10 @@ class _CountingWriter(ForwardingWriter):
     def truncate(self, size: int) -> None:
         self._counts.add("truncate")
         self._inner.truncate(size)
+
+    def reader(self) -> Reader:
+        self._counts.add("read")
+        return _CountingReader(self._inner.reader(), self._counts)
 
     def sync(self) -> None:
         self._counts.add("sync")

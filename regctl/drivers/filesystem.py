@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 import stat as status_of
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from regctl.drivers._directories import READ, Directories, above, adopt, lstat, sync_directory
@@ -47,6 +47,13 @@ class FilesystemDriver:
     @property
     def name(self) -> str:
         return "filesystem"
+
+    @property
+    def hides_unfinished(self) -> bool:
+        return False
+
+    def requests(self) -> Mapping[str, int]:
+        return {}
 
     @property
     def root(self) -> str:
@@ -95,7 +102,10 @@ class FilesystemDriver:
         with translated(path):
             return self._directories.persist(lambda: self._writer(path, append=append), path)
 
-    def stat(self, path: str) -> Entry:
+    def unfinished(self, path: str) -> Iterator[Entry]:  # noqa: ARG002 - a writer's file is a file
+        return iter(())
+
+    def stat(self, path: str, *, files_only: bool = False) -> Entry:  # noqa: ARG002 - one look
         with translated(path):
             if path == "/":
                 return Entry(path, Kind.DIRECTORY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -39,6 +39,13 @@ class ForwardingDriver:
     def name(self) -> str:
         return self._inner.name
 
+    @property
+    def hides_unfinished(self) -> bool:
+        return self._inner.hides_unfinished
+
+    def requests(self) -> Mapping[str, int]:
+        return self._inner.requests()
+
     def read(self, path: str, offset: int = 0) -> Reader:
         return self._inner.read(path, offset)
 
@@ -51,8 +58,11 @@ class ForwardingDriver:
     def writer(self, path: str, *, append: bool = False) -> Writer:
         return self._inner.writer(path, append=append)
 
-    def stat(self, path: str) -> Entry:
-        return self._inner.stat(path)
+    def unfinished(self, path: str) -> Iterator[Entry]:
+        return self._inner.unfinished(path)
+
+    def stat(self, path: str, *, files_only: bool = False) -> Entry:
+        return self._inner.stat(path, files_only=files_only)
 
     def list(self, path: str) -> list[Entry]:
         return self._inner.list(path)
@@ -96,6 +106,12 @@ class ForwardingWriter(Closing):
 
     def truncate(self, size: int) -> None:
         self._inner.truncate(size)
+
+    def reader(self) -> Reader:
+        return self._inner.reader()
+
+    def holds(self, pieces: Iterable[Buffer]) -> bool:
+        return self._inner.holds(pieces)
 
     def flush_early(self) -> None:
         self._inner.flush_early()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from regctl.drivers.base import Buffer, Entry, Kind
 from regctl.drivers.forwarding import Closing
@@ -41,6 +41,13 @@ class MemoryDriver:
     def name(self) -> str:
         return "memory"
 
+    @property
+    def hides_unfinished(self) -> bool:
+        return False
+
+    def requests(self) -> Mapping[str, int]:
+        return {}
+
     def read(self, path: str, offset: int = 0) -> _Reader:
         with self._lock:
             return _Reader(self._file(path), offset, self._lock)
@@ -72,7 +79,10 @@ class MemoryDriver:
             file.has_writer = True
             return _Writer(self, path, file)
 
-    def stat(self, path: str) -> Entry:
+    def unfinished(self, path: str) -> Iterator[Entry]:  # noqa: ARG002 - a writer's file is a file
+        return iter(())
+
+    def stat(self, path: str, *, files_only: bool = False) -> Entry:  # noqa: ARG002 - one look
         with self._lock:
             if path in self._directories:
                 return Entry(path, Kind.DIRECTORY)
@@ -227,6 +237,13 @@ class _Writer(Closing):
             raise ValueError(f"{self._path} has {self.size} bytes and cannot be cut to {size}")
         with self._driver._lock:
             del self._file.content[size:]
+
+    def reader(self) -> _Reader:
+        self._require_open()
+        return _Reader(self._file, 0, self._driver._lock)
+
+    def holds(self, pieces: Iterable[Buffer]) -> bool:  # noqa: ARG002 - there are no checksums
+        return not self.size
 
     def flush_early(self) -> None:
         self._require_open()

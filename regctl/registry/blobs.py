@@ -29,7 +29,7 @@ class BlobStore:
         """
         path = self.path(digest)
         try:
-            entry = self.driver.stat(path)
+            entry = self.driver.stat(path, files_only=True)
         except PathNotFoundError:
             return None
         if entry.kind is not Kind.FILE:
@@ -49,13 +49,14 @@ class BlobStore:
         Raises `DamagedError` if it is missing, larger than ``limit`` bytes, or not what its
         digest says.
         """
+        path = self.path(digest)
         try:
-            content = self.driver.get(self.path(digest), limit)
+            content = self.driver.get(path, limit)
         except PathNotFoundError as error:
             raise DamagedError(f"the blob {digest} is missing from the storage") from error
         verifier = Verifier(digest)
         verifier.update(content)
-        verifier.check_stored(f"the blob {self.path(digest)}")
+        verifier.check_stored(f"the blob {path}")
         return content
 
     def put(self, digest: Digest, content: bytes) -> None:

@@ -128,11 +128,10 @@ class LayerUpload:
         wanted = self.size if limit is None else min(limit, self.size)
         if not wanted:
             return sha, others
-        self._writer.sync()
         # Where all is wanted, one byte more: the file must not have grown.
         most = wanted + (limit is None)
         view = memoryview(bytearray(_READ_BYTES))
-        with self._driver.read(self._files.data) as reader:
+        with self._writer.reader() as reader:
             while count := reader.readinto(view[: most - sha.size]):
                 sha.update(view[:count])
                 others.update(view[:count])
@@ -231,6 +230,8 @@ class LayerUpload:
         stored, other_bytes = place(self._layers, layer, sha, expected, self._move)
         self._ending = True
         self._files.remove()
+        # Where the blob was there already, the data may still be where only its writer sees it.
+        self._writer.cancel()
         self.close()
         return Finished(stored, other_bytes, alternative)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from regctl.digest import Digest
-from regctl.drivers.base import Kind, StorageDriver
+from regctl.drivers.base import Entry, Kind, StorageDriver
 from regctl.errors import DamagedError, NotFoundError, PathNotFoundError, UploadMismatchError
 from regctl.layout import PathMapper, RepositoryName, UploadId, specs
 from regctl.registry.gotime import Timestamp, format_rfc3339, parse_rfc3339
@@ -124,7 +124,7 @@ class UploadService:
         try:
             content = self._driver.get(path, 64)
         except PathNotFoundError as error:
-            if self._has_directory(upload):
+            if self._is_there(upload):
                 raise UploadNotFoundError(
                     f"the upload {upload} of {self.name} has no startedat file, "
                     "so that nobody can take it up",
@@ -136,11 +136,13 @@ class UploadService:
         except ValueError as error:
             raise DamagedError(f"{path} holds no time: {content!r}") from error
 
-    def _has_directory(self, upload: UploadId) -> bool:
+    def _is_there(self, upload: UploadId) -> bool:
+        """Whether there is anything of ``upload``, be it only what its writer left hidden."""
+        directory = self._files(upload).directory
         try:
-            self._driver.list(self._files(upload).directory)
+            self._driver.list(directory)
         except PathNotFoundError:
-            return False
+            return any(True for _ in self._driver.unfinished(directory))
         return True
 
     def cancel(self, upload: UploadId) -> None:
@@ -148,7 +150,7 @@ class UploadService:
 
         Raises `UploadNotFoundError`, `UploadInUseError`.
         """
-        if not self._has_directory(upload):
+        if not self._is_there(upload):
             raise self._not_found(upload)
         files = self._files(upload)
         # Opened only to be sure that nobody else writes it at this moment.
@@ -158,8 +160,8 @@ class UploadService:
 
     def get(self, upload: UploadId, *, offset: int | None = None) -> UploadInfo:
         """What is known of ``upload``. Raises `UploadNotFoundError`, and as `resume` by offset."""
-        root = self._files(upload).directory
-        info = self._info(upload, root) if self._has_directory(upload) else None
+        hidden = self._hidden(self._files(upload).directory).get(upload)
+        info = self._info(upload, hidden)
         if info is None:
             raise self._not_found(upload)
         self._check_offset(upload, info.size, offset)
@@ -184,24 +186,45 @@ class UploadService:
             return opened.finish(digest)
 
     def list(self) -> Iterator[UploadInfo]:
-        """All uploads in progress, by id."""
+        """All uploads in progress, by id, with those of which there is nothing but the data that
+        an object store keeps hidden."""
         root = self._mapper.path(specs.Uploads(self.name))
-        try:
-            entries = self._driver.list(root)
-        except PathNotFoundError:
-            return
-        for entry in entries:
+        hidden = self._hidden(root)
+        found = set(hidden)
+        for entry in self._entries(root):
             for spec in self._mapper.parse_directory(entry.path):
                 if entry.kind is Kind.DIRECTORY and isinstance(spec, specs.UploadDirectory):
-                    info = self._info(spec.upload, entry.path)
-                    if info is not None:
-                        yield info
+                    found.add(spec.upload)
+        for upload in sorted(found, key=str):
+            info = self._info(upload, hidden.get(upload))
+            if info is not None:
+                yield info
 
-    def _info(self, upload: UploadId, root: str) -> UploadInfo | None:
+    def _entries(self, root: str) -> Sequence[Entry]:
         try:
-            files = [e for e in self._driver.walk(root) if e.kind is Kind.FILE]
+            return self._driver.list(root)
         except PathNotFoundError:
-            return None
+            return []
+
+    def _hidden(self, root: str) -> dict[UploadId, Entry]:
+        """The data below ``root`` that its writers left uncommitted, where others do not see it:
+        of several beginnings the one that a writer goes on with."""
+        found: dict[UploadId, Entry] = {}
+        for entry in self._driver.unfinished(root):
+            spec = self._mapper.parse_file(entry.path)
+            if isinstance(spec, specs.UploadData):
+                found.setdefault(spec.upload, entry)
+        return found
+
+    def _info(self, upload: UploadId, hidden: Entry | None) -> UploadInfo | None:
+        files = [hidden] if hidden is not None else []
+        try:
+            for entry in self._driver.walk(self._files(upload).directory):
+                if entry.kind is Kind.FILE:
+                    files.append(entry)
+        except PathNotFoundError:
+            if hidden is None:
+                return None
         data = self._files(upload).data
         size = next((entry.size for entry in files if entry.path == data), 0)
         active = max((entry.modified for entry in files), default=0.0)

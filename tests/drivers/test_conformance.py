@@ -13,12 +13,22 @@ from regctl.drivers.filesystem import FilesystemDriver
 from regctl.drivers.memory import MemoryDriver
 from regctl.drivers.suite import DriverSuite
 from tests.failing import FailingDriver
+from tests.objectstore import ObjectsDriver
 
 
 class TestMemory(DriverSuite):
     @pytest.fixture
     def driver(self) -> StorageDriver:
         return CheckedDriver(MemoryDriver())
+
+
+class TestObjects(DriverSuite):
+    has_directories = False
+    moves_while_writing = False
+
+    @pytest.fixture
+    def driver(self) -> StorageDriver:
+        return CheckedDriver(ObjectsDriver())
 
 
 class TestFilesystem(DriverSuite):

@@ -11,11 +11,19 @@ import pytest
 
 from regctl.drivers.base import StorageDriver
 from regctl.registry import Repository
-from tests.registry.storages import filesystem, fill, memory
+from tests.registry.storages import filesystem, fill, memory, objects
+
+
+@pytest.fixture(params=["memory", "filesystem", "objects"])
+def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
+    if request.param == "filesystem":
+        return filesystem(tmp_path)
+    return memory() if request.param == "memory" else objects()
 
 
 @pytest.fixture(params=["memory", "filesystem"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
+def directories(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
+    """Each storage that has directories as such."""
     return memory() if request.param == "memory" else filesystem(tmp_path)
 
 

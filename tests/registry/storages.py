@@ -24,6 +24,7 @@ from regctl.registry.transfer import PushedLayer, SourceChangedError, push_new, 
 from regctl.registry.upload import LayerUpload
 from regctl.registry.uploads import UploadService
 from tests.images import OCI_MANIFEST, Image, Index
+from tests.objectstore import ObjectsDriver
 
 NAME = RepositoryName.parse("team/app")
 LATEST = Tag.parse("latest")
@@ -37,6 +38,11 @@ MakeDriver = Callable[[], StorageDriver]
 def memory() -> StorageDriver:
     """An empty storage in memory, whose clock stands still."""
     return CheckedDriver(MemoryDriver(lambda: NOW))
+
+
+def objects() -> StorageDriver:
+    """An empty object store in memory, whose clock stands still."""
+    return CheckedDriver(ObjectsDriver(lambda: NOW))
 
 
 def filesystem(directory: Path) -> StorageDriver:

@@ -146,8 +146,9 @@ def test_damaged_and_missing_blobs(repository: Repository) -> None:
         blobs.get(DIGEST, 6)
 
 
-def test_a_directory_in_a_blobs_place_is_damage(repository: Repository) -> None:
-    repository.driver.mkdir(repository.blobs.path(DIGEST))
+def test_a_directory_in_a_blobs_place_is_damage(directories: StorageDriver) -> None:
+    repository = fill(directories)
+    directories.mkdir(repository.blobs.path(DIGEST))
     with pytest.raises(DamagedError, match="no file"):
         repository.blobs.size(DIGEST)
     with pytest.raises(DamagedError):
@@ -254,9 +255,9 @@ def test_listing_passes_over_what_is_no_link(repository: Repository) -> None:
     assert set(repository.layers.list()) == {DIGEST, SHA512}
 
 
-def test_ensure_directory_makes_it_only(driver: StorageDriver) -> None:
-    fill(driver).layers.ensure_directory()
-    fill(driver).layers.ensure_directory()
-    assert set(snapshot(driver, f"{PATHS.path(specs.RepositoryDirectory(NAME))}")) == {
+def test_ensure_directory_makes_it_only(directories: StorageDriver) -> None:
+    fill(directories).layers.ensure_directory()
+    fill(directories).layers.ensure_directory()
+    assert set(snapshot(directories, f"{PATHS.path(specs.RepositoryDirectory(NAME))}")) == {
         PATHS.path(specs.Layers(NAME)) + "/"
     }

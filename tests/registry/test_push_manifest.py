@@ -56,11 +56,11 @@ def test_push_without_a_tag(repository: Repository) -> None:
 
 
 def test_a_manifest_without_blobs_makes_a_repository_of_both_kinds(
-    repository: Repository,
+    directories: StorageDriver,
 ) -> None:
     """2.8 knows a repository by ``_layers``, and its collector deletes what it does not know."""
-    push_manifest(repository, manifest_of(images.OCI_INDEX, manifests=[]), tag=LATEST)
-    assert PATHS.path(specs.Layers(NAME)) + "/" in snapshot(repository.driver)
+    push_manifest(fill(directories), manifest_of(images.OCI_INDEX, manifests=[]), tag=LATEST)
+    assert PATHS.path(specs.Layers(NAME)) + "/" in snapshot(directories)
 
 
 def test_all_links_are_written_before_the_tag_moves() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from regctl.drivers.base import Entry, Kind, StorageDriver
 from regctl.drivers.suite.shared import Traits, paths_of
+from regctl.errors import PathNotFoundError
 
 #: Names that are foreign to a registry and may lie in its tree all the same.
 _ODD_NAMES = (
@@ -37,6 +38,17 @@ class ListingSuite(Traits):
         driver.put("/a/b/c", b"x")
         assert driver.stat("/a/b") == Entry("/a/b", Kind.DIRECTORY)
         assert driver.stat("/") == Entry("/", Kind.DIRECTORY)
+
+    def test_stat_files_only(self, driver: StorageDriver) -> None:
+        """Who asks for files alone is told of them, and of nothing that is not there."""
+        driver.put("/a/b/c", b"x")
+        assert driver.stat("/a/b/c", files_only=True).size == 1
+        for path in ("/a/x", "/a/b/c/d"):
+            with pytest.raises(PathNotFoundError):
+                driver.stat(path, files_only=True)
+        if not self.has_directories:
+            with pytest.raises(PathNotFoundError):
+                driver.stat("/a/b", files_only=True)
 
     def test_stat_changes(self, driver: StorageDriver) -> None:
         """Another content shows at once."""
