@@ -19,7 +19,6 @@ from tests.registry.storages import (
     PATHS,
     digest_of,
     manifest_of,
-    memory,
     push,
     push_image,
 )
@@ -27,11 +26,6 @@ from tests.registry.storages import (
 IMAGE = build_image(1, size=100)
 INDEX = build_index(2, layers=1, size=100)
 ABSENT = digest_of(b"absent")
-
-
-@pytest.fixture
-def driver() -> StorageDriver:
-    return memory()
 
 
 def roles(node: Node) -> list[str]:

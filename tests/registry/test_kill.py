@@ -42,6 +42,7 @@ from tests.registry.storages import (
     fill,
     memory,
     no_progress,
+    objects,
     push,
     push_image,
     resume,
@@ -243,7 +244,7 @@ def _storages(where: str, job: Job, directory: Path) -> Iterator[StorageDriver]:
         if where == "filesystem":
             yield filesystem(Path(shutil.copytree(prepared, directory / str(number))))
         else:
-            storage = memory()
+            storage = objects() if where == "objects" else memory()
             job.prepare(fill(storage))
             yield storage
 
@@ -275,8 +276,14 @@ def directory() -> Iterator[Path]:
 
 @pytest.mark.parametrize(
     ("where", "torn"),
-    [("memory", False), ("memory", True), ("filesystem", False)],
-    ids=["memory", "memory-torn", "filesystem"],
+    [
+        ("memory", False),
+        ("memory", True),
+        ("filesystem", False),
+        ("objects", False),
+        ("objects", True),
+    ],
+    ids=["memory", "memory-torn", "filesystem", "objects", "objects-torn"],
 )
 @pytest.mark.parametrize("name", JOBS)
 def test_a_kill_at_any_step_leaves_a_sound_storage(

@@ -24,7 +24,6 @@ from tests.registry.storages import (
     assert_sound,
     digest_of,
     fill,
-    memory,
     push_image,
     registry_on,
     snapshot,
@@ -36,11 +35,6 @@ OTHER = build_image(2, layers=1, size=100)
 INDEX = build_index(3, layers=1, size=100)
 CHILD = INDEX.images[0].digest
 STABLE = Tag.parse("stable")
-
-
-@pytest.fixture
-def driver() -> StorageDriver:
-    return memory()
 
 
 @pytest.fixture
@@ -138,12 +132,14 @@ def test_what_cannot_be_read_may_need_it(driver: StorageDriver, repository: Repo
 
 
 def test_directories_that_a_kill_left_of_a_tag_are_removed(
-    driver: StorageDriver, repository: Repository
+    directories: StorageDriver,
 ) -> None:
     """Nothing but directories: rm was killed after it had removed the tag's files."""
     gone = Tag.parse("gone")
-    driver.mkdir(PATHS.path(specs.TagIndex(NAME, gone)))
-    driver.mkdir(PATHS.path(specs.TagCurrent(NAME, gone)))
+    repository = fill(directories)
+    push_image(repository, INDEX, None)
+    directories.mkdir(PATHS.path(specs.TagIndex(NAME, gone)))
+    directories.mkdir(PATHS.path(specs.TagCurrent(NAME, gone)))
     plan = plan_removal(repository, INDEX.digest)
     assert plan.remains == (gone,)
     assert not plan.is_needed

@@ -41,11 +41,6 @@ CONTENT = bytes(range(200))
 EMPTY = digest_of(b"")
 
 
-@pytest.fixture
-def driver() -> StorageDriver:
-    return memory()
-
-
 def link_of(driver: StorageDriver, digest: Digest) -> bytes:
     return driver.get(PATHS.path(specs.LayerLink(NAME, digest)), 1000)
 
@@ -57,9 +52,10 @@ def test_a_new_upload_is_one_that_a_registry_can_take_up(
     with repository.uploads.create() as upload:
         root = upload_path(upload.id)
         files = {p: c for p, c in snapshot(driver, root).items() if not p.endswith("/")}
+        # An object store has no data that can be seen before it is complete.
+        assert files.pop(f"{root}/data", b"") == b""
         assert files == {
             f"{root}/startedat": b"2023-11-14T22:13:20Z",
-            f"{root}/data": b"",
             f"{root}/hashstates/sha256/0": state_of(b""),
         }
         assert str(upload.started_at) == "2023-11-14T22:13:20Z"

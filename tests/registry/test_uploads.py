@@ -21,22 +21,18 @@ from tests.registry.storages import (
     PATHS,
     begun,
     blob_path,
-    data_path,
     digest_of,
     filesystem,
     fill,
+    lose_data,
     memory,
+    move_data,
     push,
     snapshot,
     upload_path,
 )
 
 CONTENT = bytes(range(200))
-
-
-@pytest.fixture
-def driver() -> StorageDriver:
-    return memory()
 
 
 def test_cancel_removes_everything(driver: StorageDriver, repository: Repository) -> None:
@@ -140,7 +136,7 @@ def test_finish_after_a_run_that_was_lost_when_the_data_had_moved(
     """Law 6: the same command finishes the work, although the upload holds nothing any more."""
     digest = digest_of(CONTENT)
     upload = begun(repository, CONTENT)
-    driver.move(data_path(upload), blob_path(digest))
+    move_data(driver, upload, blob_path(digest))
     with pytest.raises(DigestMismatchError):
         repository.uploads.finish(upload, digest_of(b"something else"))
     with pytest.raises(UploadMismatchError):
@@ -161,7 +157,7 @@ def test_an_empty_upload_does_not_become_a_blob_of_others(
         repository.uploads.finish(upload, digest)
     assert not repository.layers.exists(digest)
     shorter = begun(repository, CONTENT[:64])
-    driver.delete(data_path(shorter))
+    lose_data(driver, shorter)
     with pytest.raises(DigestMismatchError):
         repository.uploads.finish(shorter, digest)
     assert not repository.layers.exists(digest)
