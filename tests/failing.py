@@ -74,9 +74,9 @@ class FailingDriver(ForwardingDriver):
         self.step()
         self._inner.put(path, content, if_absent=if_absent)
 
-    def writer(self, path: str, *, append: bool = False) -> Writer:
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> Writer:
         self.step()
-        return _FailingWriter(self._inner.writer(path, append=append), self)
+        return _FailingWriter(self._inner.writer(path, append=append, sealed=sealed), self)
 
     def move(self, source: str, target: str) -> None:
         self.step()

@@ -48,6 +48,10 @@ class ObjectsDriver:
     def hides_unfinished(self) -> bool:
         return True
 
+    @property
+    def seals(self) -> bool:
+        return True
+
     def requests(self) -> Mapping[str, int]:
         return {}
 
@@ -66,16 +70,17 @@ class ObjectsDriver:
                 raise PathExistsError(path)
             self._objects[path] = _Object(bytes(content), self._clock())
 
-    def writer(self, path: str, *, append: bool = False) -> _Writer:
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> _Writer:
         with self._lock:
             if path in self._in_use:
                 raise UploadInUseError(f"another writer has {path} open")
             self._in_use.add(path)
             if not append:
                 self._begun.pop(path, None)
-                self._objects.pop(path, None)
-            there = self._begun.get(path) or self._objects.get(path)
-            return _Writer(self, path, there.content if there else b"")
+                if not sealed:
+                    self._objects.pop(path, None)
+            there = self._begun.get(path) or (None if sealed else self._objects.get(path))
+            return _Writer(self, path, there.content if there else b"", sealed=sealed)
 
     def unfinished(self, path: str) -> Iterator[Entry]:
         with self._lock:
@@ -183,7 +188,8 @@ class _Writer(Closing):
     """What is written is in the store at once, but hidden. Content that was visible when the
     writer opened is a beginning only once something is written to it."""
 
-    def __init__(self, driver: ObjectsDriver, path: str, content: bytes) -> None:
+    def __init__(self, driver: ObjectsDriver, path: str, content: bytes, *, sealed: bool) -> None:
+        self._sealed = sealed
         self._driver = driver
         self._path = path
         self._content = bytearray(content)
@@ -204,11 +210,15 @@ class _Writer(Closing):
         self._require_open()
         if not 0 <= size <= self.size:
             raise ValueError(f"{self._path} has {self.size} bytes and cannot be cut to {size}")
+        if self._sealed and size not in (0, self.size):
+            raise ValueError(f"{self._path} is sealed, and cannot be cut to {size}")
         del self._content[size:]
         self._keep()
 
     def reader(self) -> _Reader:
         self._require_open()
+        if self._sealed:
+            raise ValueError(f"{self._path} is sealed, and cannot be read")
         return _Reader(bytes(self._content))
 
     def holds(self, pieces: Iterable[Buffer]) -> bool:
@@ -226,7 +236,8 @@ class _Writer(Closing):
         if self._is_open and not self._committed:
             with self._driver._lock:
                 self._driver._begun.pop(self._path, None)
-                self._driver._objects.pop(self._path, None)
+                if not self._sealed:
+                    self._driver._objects.pop(self._path, None)
         self.close()
 
     def commit(self) -> None:
@@ -245,7 +256,8 @@ class _Writer(Closing):
         with self._driver._lock:
             kept = _Object(bytes(self._content), self._driver._clock())
             self._driver._begun[self._path] = kept
-            self._driver._objects.pop(self._path, None)
+            if not self._sealed:
+                self._driver._objects.pop(self._path, None)
 
     def _require_open(self) -> None:
         if not self._is_open or self._committed:

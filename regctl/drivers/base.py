@@ -155,6 +155,10 @@ class StorageDriver(Protocol):
     def hides_unfinished(self) -> bool:
         """Whether a writer's file can be seen by nobody until it is committed."""
 
+    @property
+    def seals(self) -> bool:
+        """Whether `writer` takes ``sealed``."""
+
     def requests(self) -> Mapping[str, int]:
         """How many requests were sent to a server so far, each try counted, by the server's name
         for them; empty where there is no server."""
@@ -181,13 +185,19 @@ class StorageDriver(Protocol):
         exactly one succeeds. Otherwise idempotent.
         """
 
-    def writer(self, path: str, *, append: bool = False) -> Writer:
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> Writer:
         """A writer of the file at ``path``, made with the directories above it.
 
         With ``append`` it goes on after what is there (nothing, if nothing is there); without, it
         starts empty. At most one writer a path exists at a time, across processes: a second one
         raises `UploadInUseError` and changes nothing. (On an object store this binds regctl alone:
         a registry takes no notice of it.)
+
+        With ``sealed``, where the storage `seals`, nothing that is not committed can ever be seen
+        at the path, whatever happens: so content may be sent to where it belongs. A file at the
+        path is left as it is, neither gone on with nor removed, until the commit replaces it. What
+        cannot be gone on with in this way is not counted in `Writer.size`; `Writer.reader`, and
+        `Writer.truncate` to anything but 0, raise `ValueError`.
         """
 
     def unfinished(self, path: str) -> Iterator[Entry]:

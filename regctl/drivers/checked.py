@@ -66,6 +66,10 @@ class CheckedDriver:
     def hides_unfinished(self) -> bool:
         return self._inner.hides_unfinished
 
+    @property
+    def seals(self) -> bool:
+        return self._inner.seals
+
     def requests(self) -> Mapping[str, int]:
         return self._inner.requests()
 
@@ -88,9 +92,9 @@ class CheckedDriver:
         _check_new_file(path)
         self._inner.put(path, content, if_absent=if_absent)
 
-    def writer(self, path: str, *, append: bool = False) -> Writer:
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> Writer:
         _check_new_file(path)
-        return self._inner.writer(path, append=append)
+        return self._inner.writer(path, append=append, sealed=sealed)
 
     def unfinished(self, path: str) -> Iterator[Entry]:
         check_path(path)

@@ -58,9 +58,9 @@ class CountingDriver(ForwardingDriver):
         self.counts.add("put", written=len(content))
         self._inner.put(path, content, if_absent=if_absent)
 
-    def writer(self, path: str, *, append: bool = False) -> Writer:
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> Writer:
         self.counts.add("writer")
-        return _CountingWriter(self._inner.writer(path, append=append), self.counts)
+        return _CountingWriter(self._inner.writer(path, append=append, sealed=sealed), self.counts)
 
     def unfinished(self, path: str) -> Iterator[Entry]:
         self.counts.add("unfinished")

@@ -52,6 +52,10 @@ class FilesystemDriver:
     def hides_unfinished(self) -> bool:
         return False
 
+    @property
+    def seals(self) -> bool:
+        return False
+
     def requests(self) -> Mapping[str, int]:
         return {}
 
@@ -98,7 +102,9 @@ class FilesystemDriver:
         with translated(path):
             self._directories.persist(attempt, path)
 
-    def writer(self, path: str, *, append: bool = False) -> FileWriter:
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> FileWriter:
+        if sealed:
+            raise ValueError("this storage does not seal")
         with translated(path):
             return self._directories.persist(lambda: self._writer(path, append=append), path)
 

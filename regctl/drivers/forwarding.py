@@ -43,6 +43,10 @@ class ForwardingDriver:
     def hides_unfinished(self) -> bool:
         return self._inner.hides_unfinished
 
+    @property
+    def seals(self) -> bool:
+        return self._inner.seals
+
     def requests(self) -> Mapping[str, int]:
         return self._inner.requests()
 
@@ -55,8 +59,8 @@ class ForwardingDriver:
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         self._inner.put(path, content, if_absent=if_absent)
 
-    def writer(self, path: str, *, append: bool = False) -> Writer:
-        return self._inner.writer(path, append=append)
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> Writer:
+        return self._inner.writer(path, append=append, sealed=sealed)
 
     def unfinished(self, path: str) -> Iterator[Entry]:
         return self._inner.unfinished(path)

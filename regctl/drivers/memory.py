@@ -45,6 +45,10 @@ class MemoryDriver:
     def hides_unfinished(self) -> bool:
         return False
 
+    @property
+    def seals(self) -> bool:
+        return False
+
     def requests(self) -> Mapping[str, int]:
         return {}
 
@@ -66,7 +70,9 @@ class MemoryDriver:
             self._prepare(path)
             self._files[path] = _File(content, self._clock())
 
-    def writer(self, path: str, *, append: bool = False) -> _Writer:
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> _Writer:
+        if sealed:
+            raise ValueError("this storage does not seal")
         with self._lock:
             self._prepare(path)
             file = self._files.get(path)

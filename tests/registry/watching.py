@@ -23,7 +23,7 @@ class WatchedDriver(FailingDriver):
         super().put(path, content, if_absent=if_absent)
         self._watch("put", path)
 
-    def writer(self, path: str, *, append: bool = False) -> Writer:
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> Writer:
         return _WatchedWriter(super().writer(path, append=append), path, self._watch)
 
     def move(self, source: str, target: str) -> None:

@@ -217,6 +217,54 @@ class WriterSuite(Traits):
         assert driver.get("/a/data", 99) == b"one two three"
         assert not list(driver.unfinished("/a"))
 
+    def test_sealed(self, driver: StorageDriver) -> None:
+        """Nothing of a sealed file is seen before the commit; what stands there stays till then."""
+        if not driver.seals:
+            with pytest.raises(ValueError, match="seal"):
+                driver.writer("/a/data", sealed=True)
+            return
+        driver.put("/a/data", b"there")
+        with driver.writer("/a/data", append=True, sealed=True) as writer:
+            assert writer.size == 0
+            writer.write(b"x" * BIG)
+            writer.write(b"short end")
+            writer.sync()
+            for attempt in (writer.reader, lambda: writer.truncate(5)):
+                with pytest.raises(ValueError, match="sealed"):
+                    attempt()
+        assert driver.get("/a/data", 9) == b"there"
+        with driver.writer("/a/data", append=True, sealed=True) as writer:
+            kept = writer.size
+            assert kept <= BIG + 9
+            if not writer.holds([b"x" * BIG, b"short end"]):
+                writer.truncate(0)
+            writer.write((b"x" * BIG + b"short end, and more")[writer.size :])
+            assert driver.get("/a/data", 9) == b"there"
+            writer.commit()
+        assert read_all(driver, "/a/data") == b"x" * BIG + b"short end, and more"
+        assert not list(driver.unfinished("/a"))
+
+    def test_sealed_and_cancelled(self, driver: StorageDriver) -> None:
+        """Cancelling a sealed file removes what was begun, and not what stands there."""
+        if not driver.seals:
+            with pytest.raises(ValueError, match="seal"):
+                driver.writer("/a/data", append=True, sealed=True)
+            return
+        for is_there in (False, True):
+            if is_there:
+                driver.put("/a/data", b"there")
+            with driver.writer("/a/data", sealed=True) as writer:
+                writer.write(b"x" * BIG)
+                writer.truncate(0)
+                writer.write(b"y")
+                writer.cancel()
+            assert not list(driver.unfinished("/a"))
+            if is_there:
+                assert driver.get("/a/data", 9) == b"there"
+            else:
+                with pytest.raises(PathNotFoundError):
+                    driver.stat("/a/data")
+
     def test_holds(self, driver: StorageDriver) -> None:
         """A storage may know what it holds; it never says yes to what is something else."""
         content = bytes(range(256)) * (BIG // 256)
