@@ -79,7 +79,8 @@ class App:
         from regctl.registry import Registry  # noqa: PLC0415
 
         storage = self.settings.storage
-        self._counting = CountingDriver(open_driver(storage.driver, storage.parameters))
+        driver = open_driver(storage.driver, storage.parameters, jobs=self.jobs)
+        self._counting = CountingDriver(driver)
         registry = Registry(self._counting)
         registry.check_root()
         return registry
@@ -107,11 +108,17 @@ class App:
         """Say, with -v, what the storage was asked for."""
         if self._counting is not None and self.verbose:
             counts = self._counting.counts
-            asked = ", ".join(f"{count} {name}" for name, count in sorted(counts.requests.items()))
+            asked = _counted(counts.requests)
             self.output.detail(
                 f"storage: {asked or 'no requests'}; {counts.bytes_read} bytes read, "
                 f"{counts.bytes_written} bytes written"
             )
+            if sent := self._counting.requests():
+                self.output.detail(f"server: {sum(sent.values())} requests: {_counted(sent)}")
+
+
+def _counted(requests: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(requests.items()))
 
 
 def _store(context: click.Context, parameter: click.Parameter, value: object) -> None:

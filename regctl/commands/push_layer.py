@@ -81,8 +81,10 @@ def command(
         target = app.opened(app.registry().repository_to_fill(name, layers=True))
         target.layers.require_storable(expected, tarsum=tarsum)
         pushed = None
-        if expected is not None and upload is None and not tarsum:
-            pushed = _link(app, target, source, expected, trust_digest=trust_digest)
+        if upload is None and not tarsum:
+            pushed = _without_spooling(
+                app, target, source, expected, file, trust_digest=trust_digest, keep=keep
+            )
         if pushed is None:
             opened = (
                 target.uploads.create()
@@ -94,6 +96,63 @@ def command(
                 app, opened, source, wanted, file, resumed=upload is not None, keep=keep
             )
     _report(app, pushed)
+
+
+def _without_spooling(
+    app: App,
+    target: Repository,
+    source: FileSource,
+    expected: Digest | None,
+    file: str,
+    *,
+    trust_digest: bool,
+    keep: bool,
+) -> PushedLayer | None:
+    """Link what is stored already, or send FILE to its place at once; None where neither is."""
+    is_direct = target.driver.seals and source.size is not None and not target.layers.by_tarsum
+    if expected is not None and (trust_digest or expected.is_tarsum or not is_direct):
+        linked = _link(app, target, source, expected, trust_digest=trust_digest)
+        if linked is not None or expected.is_tarsum:
+            return linked
+    return _send(app, target, source, expected, file, keep=keep) if is_direct else None
+
+
+def _send(
+    app: App,
+    target: Repository,
+    source: FileSource,
+    expected: Digest | None,
+    file: str,
+    *,
+    keep: bool,
+) -> PushedLayer | None:
+    from regctl.registry.direct import digests_of, push_direct  # noqa: PLC0415
+    from regctl.terminal.progress import progress  # noqa: PLC0415
+
+    with progress(app.output, "hashing", source.size) as advance:
+        canonical, digest = digests_of(source, expected, advance)
+    sent = 0
+
+    def count(size: int) -> None:
+        nonlocal sent
+        sent += size
+        advance(size)
+
+    try:
+        with progress(app.output, "pushing", source.size) as advance:
+            return push_direct(target, source, canonical, digest, keep=keep, progress=count)
+    except ContentError:
+        raise
+    except BaseException:
+        if keep and sent:
+            command = app.command_line(
+                "push-layer", str(target.name), absolute(file), "--digest", str(digest)
+            )
+            app.output.warning(
+                f"of {sent} bytes what the storage has is kept, unseen, until it is gone on with",
+                hint=f"to go on: {command}",
+            )
+        raise
 
 
 def _link(

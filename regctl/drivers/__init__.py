@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 #: Where Distribution's filesystem driver keeps its tree if the configuration does not say.
 DEFAULT_ROOT_DIRECTORY = "/var/lib/registry"
+#: How many requests may be in flight if nobody says.
+DEFAULT_JOBS = 8
 
 
-def open_driver(name: str, parameters: Mapping[str, object]) -> StorageDriver:
-    """The driver ``name`` with the parameters of its section in a registry's configuration.
+def open_driver(
+    name: str, parameters: Mapping[str, object], *, jobs: int = DEFAULT_JOBS
+) -> StorageDriver:
+    """The driver ``name`` with the parameters of its section in a registry's configuration, and at
+    most ``jobs`` requests in flight, where there are requests.
 
     The filesystem driver knows ``rootdirectory``; what else a registry may have configured for it
     (``maxthreads``) is of no use here. Raises `ConfigurationError` for a driver or a parameter
@@ -29,8 +34,13 @@ def open_driver(name: str, parameters: Mapping[str, object]) -> StorageDriver:
         from regctl.drivers.filesystem import FilesystemDriver  # noqa: PLC0415
 
         return CheckedDriver(FilesystemDriver(_root_directory(parameters)))
+    if name == "s3":
+        from regctl.drivers.checked import CheckedDriver  # noqa: PLC0415
+        from regctl.drivers.s3.driver import open_s3  # noqa: PLC0415
+
+        return CheckedDriver(open_s3(parameters, jobs))
     raise ConfigurationError(
-        f"the storage driver {name!r} is not supported", hint="supported is: filesystem"
+        f"the storage driver {name!r} is not supported", hint="supported are: filesystem, s3"
     )
 
 
