@@ -166,16 +166,8 @@ class _Proofs:
 
 def _walk_directories(driver: StorageDriver, root: str) -> Iterator[tuple[str, Kind]]:
     """Everything below ``root`` but what lies in ``_manifests`` and the like."""
-    seen = ""
     try:
         for entry in driver.walk(root, stat=False, descend=_is_no_marker):
-            if entry.kind is Kind.FILE:
-                # An object store shows no directories: those of a file's path stand for them.
-                parent = entry.path.rpartition("/")[0]
-                if parent != seen:
-                    seen = parent
-                    for directory in _directories(root, entry.path):
-                        yield directory, Kind.DIRECTORY
             yield entry.path, entry.kind
     except PathNotFoundError:
         return
@@ -183,10 +175,3 @@ def _walk_directories(driver: StorageDriver, root: str) -> Iterator[tuple[str, K
 
 def _is_no_marker(entry: Entry) -> bool:
     return not is_marker(entry.path)
-
-
-def _directories(root: str, path: str) -> Iterator[str]:
-    at = path.find("/", len(root) + 1)
-    while at >= 0:
-        yield path[:at]
-        at = path.find("/", at + 1)

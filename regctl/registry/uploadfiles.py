@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regctl.digest.sha256 import (
@@ -89,20 +90,17 @@ class UploadFiles:
         except PathNotFoundError:
             return
         files = {entry.path for entry in entries if entry.kind is not Kind.DIRECTORY}
-        for path in sorted(files - {self.started_at}):
-            self._delete(path)
+        self._delete(sorted(files - {self.started_at}))
         directories = [entry.path for entry in entries if entry.kind is Kind.DIRECTORY]
         for path in sorted(directories, key=len, reverse=True):
             self.driver.rmdir(path)
-        if self.started_at in files:
-            self._delete(self.started_at)
+        self._delete(sorted(files & {self.started_at}))
         self.driver.rmdir(self.directory)
 
-    def _delete(self, path: str) -> None:
-        try:
-            self.driver.delete(path)
-        except PathNotFoundError:
-            return
+    def _delete(self, paths: Sequence[str]) -> None:
+        for _, error in self.driver.delete_many(paths):
+            if error is not None:
+                raise error
 
     def _state(self, offset: int) -> str:
         return self.mapper.path(specs.HashState(self.repository, self.id, _ALGORITHM, offset))

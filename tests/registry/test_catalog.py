@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from regctl.drivers.base import Entry, Kind, StorageDriver
+from regctl.drivers.base import Entry, StorageDriver
 from regctl.errors import ConfigurationError, DamagedError, ReadOnlyLayoutError, StorageError
 from regctl.layout import LAYOUT_ROOT, Layout, PathMapper, RepositoryName, Tag, specs
 from regctl.registry import Repository
@@ -32,25 +32,6 @@ IMAGE = build_image(1, layers=1, size=50)
 OLD = PathMapper(Layout.Y2015)
 REVISION = digest_of(b"a manifest")
 TARSUM_LINK = f"layers/tarsum/v1/sha256/{'ab' * 32}/link"
-
-
-class _ObjectStore(FailingDriver):
-    """A storage without directories: a walk shows files only, and never asks what to descend."""
-
-    def __init__(self, inner: StorageDriver) -> None:
-        super().__init__(inner, at=1_000_000_000)
-
-    def walk(
-        self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
-    ) -> Iterator[Entry]:
-        return (e for e in super().walk(path, stat=stat) if e.kind is Kind.FILE)
-
-
-@pytest.fixture(params=["memory", "filesystem", "object store"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> StorageDriver:
-    if request.param == "filesystem":
-        return filesystem(tmp_path)
-    return memory() if request.param == "memory" else _ObjectStore(memory())
 
 
 @pytest.fixture

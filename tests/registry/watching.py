@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from regctl.drivers.base import Buffer, StorageDriver, Writer
 from regctl.drivers.forwarding import ForwardingWriter
+from regctl.errors import RegctlError
 from tests.failing import FailingDriver
 
 #: Is told what was done (the name of the operation) and to which path.
@@ -24,7 +25,8 @@ class WatchedDriver(FailingDriver):
         self._watch("put", path)
 
     def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> Writer:
-        return _WatchedWriter(super().writer(path, append=append), path, self._watch)
+        writer = super().writer(path, append=append, sealed=sealed)
+        return _WatchedWriter(writer, path, self._watch)
 
     def move(self, source: str, target: str) -> None:
         super().move(source, target)
@@ -33,6 +35,11 @@ class WatchedDriver(FailingDriver):
     def delete(self, path: str) -> None:
         super().delete(path)
         self._watch("delete", path)
+
+    def delete_many(self, paths: Iterable[str]) -> Iterator[tuple[str, RegctlError | None]]:
+        for path, error in super().delete_many(paths):
+            self._watch("delete", path)
+            yield path, error
 
 
 class _WatchedWriter(ForwardingWriter):
