@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from regctl.commands.base import App
 from regctl.maintenance.audit import Plan
 from regctl.maintenance.audit_results import Audited, Failure, Summary
 from regctl.signature.cosign_verdict import Verdict
 from regctl.terminal.progress import progress
-from regctl.terminal.reports import Check, Outcome, annotation
+
+if TYPE_CHECKING:
+    from regctl.terminal.reports import Check
 
 
 class Run:
@@ -52,6 +55,8 @@ class Run:
                 yield from ((line, {}) for line in _lines(audited))
 
     def _note(self, audited: Audited) -> None:
+        from regctl.terminal.reports import annotation  # noqa: PLC0415
+
         check = _check(audited)
         if self._keep:
             self.checks.append(check)
@@ -131,6 +136,8 @@ def _counts(summary: Summary) -> dict[Verdict, int]:
 
 
 def _check(audited: Audited) -> Check:
+    from regctl.terminal.reports import Check, Outcome  # noqa: PLC0415 - for reports alone
+
     if audited.failure is Failure.UNREADABLE:
         outcome = Outcome.ERROR
     else:

@@ -9,29 +9,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from regctl.errors import ContentError, InputFileError, InvalidNameError, UsageError
 from regctl.layout import RepositoryName
 from regctl.maintenance.audit_results import Requirement
 from regctl.maintenance.audit_trust import Judge, KeyJudge, PolicyJudge, Trusted
 from regctl.registry.localfile import FileSource
-from regctl.signature import libtrust
 from regctl.signature.cosign import Trust
-from regctl.signature.cosign_certificate import Certificate, load_certificates
 from regctl.signature.keyfile import PublicKey, load_public_key, public_key_of_spki
 from regctl.signature.keyfile_errors import KeyFileError
-from regctl.signature.libtrust.keys import of_numbers
-from regctl.signature.policy import parse_policy
-from regctl.signature.policy_evaluation import Evaluator
 from regctl.signature.policy_reference import DockerReference
+
+# What reads certificates, JWKs and policies takes long to load: only where one is given.
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from regctl.signature.cosign_certificate import Certificate
 
 _MAX_BYTES = 4 << 20
 _KEY_ID = re.compile(r"(?:[A-Z2-7]{4}:){11}[A-Z2-7]{4}", re.ASCII)
@@ -68,10 +65,9 @@ def key_judge(
                 hint="an id is twelve groups of four letters and digits, joined by ':'",
             )
     now = datetime.now(UTC)
-    ids = {found for each in public if (found := _libtrust_id(each))}
     trusted = Trusted(
         Trust(tuple(public), tuple(each for mine, _ in roots for each in mine), now),
-        frozenset(ids | set(key_ids)),
+        frozenset(key_ids),
         tuple(each for _, theirs in roots for each in theirs),
         now,
     )
@@ -87,6 +83,9 @@ def policy_judge(path: str, host: str | None, require: str | None) -> Judging:
             "--policy needs --registry-host: policies go by the name that clients use",
             hint="say under which host the nodes know this storage: registry.example.com:5000",
         )
+    from regctl.signature.policy import parse_policy  # noqa: PLC0415
+    from regctl.signature.policy_evaluation import Evaluator  # noqa: PLC0415
+
     _check_host(host)
     policy = parse_policy(_read(path))
     files: dict[str, bytes | str] = {}
@@ -127,6 +126,8 @@ def _read_key(path: str) -> PublicKey:
 
 def _read_jwk(content: bytes) -> PublicKey:
     """The key in a JWK: EC and RSA as libtrust reads them, and Ed25519 (RFC 8037)."""
+    from regctl.signature import libtrust  # noqa: PLC0415
+
     try:
         value = json.loads(content)
     except ValueError as error:
@@ -151,16 +152,11 @@ def _read_ed25519(value: dict[str, object]) -> PublicKey:
 
 def _read_authorities(path: str) -> tuple[tuple[Certificate, ...], tuple[x509.Certificate, ...]]:
     """The certificates of a file, in the forms that cosign and libtrust are judged with."""
+    from regctl.signature import libtrust  # noqa: PLC0415
+    from regctl.signature.cosign_certificate import load_certificates  # noqa: PLC0415
+
     content = _read(path)
     try:
         return load_certificates(content), libtrust.read_bundle(content)
     except (ContentError, KeyFileError) as error:
         raise InputFileError(f"--ca {path}: {error.message}", hint=error.hint) from error
-
-
-def _libtrust_id(key: PublicKey) -> str:
-    """The id by which libtrust knows a key; empty for kinds that it does not."""
-    try:
-        return of_numbers(load_der_public_key(key.spki)).key_id
-    except ContentError:
-        return ""

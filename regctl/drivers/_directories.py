@@ -63,6 +63,7 @@ class Directories:
             raise translate(error, self.root) from error
         self._directory_opener = Opener(_PASS)
         self._file_opener = Opener(READ)
+        self._look_opener = Opener(os.O_PATH | os.O_NOFOLLOW)
         #: The number of the root's filesystem.
         self.device = os.fstat(self._fd).st_dev
         self._making = threading.Lock()
@@ -90,6 +91,10 @@ class Directories:
         Then `parent` gives it, or the reason.
         """
         return self._file_opener.open(self._fd, path[1:])
+
+    def open_look(self, path: str) -> int | None:
+        """A descriptor of what stands at ``path``, for its status alone; None as `open_file`."""
+        return self._look_opener.open(self._fd, path[1:])
 
     @contextmanager
     def parent(self, path: str) -> Iterator[tuple[int, str]]:

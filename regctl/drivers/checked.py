@@ -11,6 +11,8 @@ from regctl.errors import NotPermittedPathError, PathNotFoundError, RegctlError
 #: Bytes that one component may have on the filesystems that registries live on.
 MAX_COMPONENT = 255
 
+# No component begins with a dot, and none can be too long.
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9_][A-Za-z0-9_.:-]*)+", re.ASCII)
 _SAFE = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[^/\0]+)+")
 
 
@@ -24,6 +26,8 @@ def check_path(path: str, *, new: bool = False) -> None:
     """
     if path == "/":
         return
+    if len(path) <= MAX_COMPONENT and _PLAIN.fullmatch(path):
+        return  # nearly every path of a registry
     if not _SAFE.fullmatch(path):
         raise NotPermittedPathError(f"{path!r} is not a path in the storage")
     try:

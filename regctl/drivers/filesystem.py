@@ -84,6 +84,8 @@ class FilesystemDriver:
                 # One byte more than there should be: the file may have grown since.
                 while size <= limit and (piece := os.read(descriptor, size + 1 - len(content))):
                     content += piece
+                    if len(content) == size:
+                        break  # more was asked for, and there is no more
                     size = max(size, len(content))
         finally:
             os.close(descriptor)
@@ -115,6 +117,12 @@ class FilesystemDriver:
         with translated(path):
             if path == "/":
                 return Entry(path, Kind.DIRECTORY)
+            descriptor = self._directories.open_look(path)
+            if descriptor is not None:
+                try:
+                    return entry_of(path, os.fstat(descriptor))
+                finally:
+                    os.close(descriptor)
             with self._directories.parent(path) as (parent, name):
                 return entry_of(path, os.stat(name, dir_fd=parent, follow_symlinks=False))
 

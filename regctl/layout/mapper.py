@@ -21,7 +21,6 @@ from regctl.layout.names import RepositoryName, Tag, UploadId
 
 #: The root of the tree below the storage's root directory.
 LAYOUT_ROOT = "/docker/registry/v2"
-_REPOSITORIES_ROOT = f"{LAYOUT_ROOT}/repositories"
 
 _OFFSET = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}", re.ASCII)
@@ -46,35 +45,26 @@ class PathMapper:
             for plain in ("manifests", "layers", "uploads")
         }
         self._plain = {marker: plain for plain, marker in self._markers.items()}
-        self._spelled = {kind: self._spell(template) for kind, (_, template) in _TEMPLATES.items()}
+        self._spelled = {kind: self._spell(*spelled) for kind, spelled in _TEMPLATES.items()}
 
-    def _spell(self, template: _Template) -> tuple[str | _Field, ...]:
-        """``template`` with this layout's markers, its neighbouring literals joined by slashes."""
-        spelled: list[str | _Field] = []
-        for token in template:
-            if isinstance(token, _Field):
-                spelled.append(token)
-                continue
-            text = f"/{self._markers.get(token, token)}"
-            last = spelled[-1] if spelled else None
-            if isinstance(last, str):
-                spelled[-1] = last + text
-            else:
-                spelled.append(text)
-        return tuple(spelled)
+    def _spell(self, top: str, template: _Template) -> _Spelled:
+        """``template`` below the directory ``top`` of the tree, with this layout's markers."""
+        tokens = (top, _NAME, *template) if top else template
+        text = "".join(
+            "/%s" if isinstance(token, _Field) else f"/{self._markers.get(token, token)}"
+            for token in tokens
+        )
+        fields = (token for token in tokens if isinstance(token, _Field))
+        return LAYOUT_ROOT + text, tuple((each.attribute, each.encode) for each in fields)
 
     def path(self, spec: specs.Spec) -> str:
         """The path of ``spec``, without a slash at its end."""
-        if isinstance(spec, specs.Intermediate | specs.Foreign):
+        spelled = self._spelled.get(type(spec))
+        if spelled is None:
+            assert isinstance(spec, specs.Intermediate | specs.Foreign), f"{spec} has no template"
             return spec.path
-        name = getattr(spec, "name", None)
-        parts = [LAYOUT_ROOT if name is None else f"{_REPOSITORIES_ROOT}/{name}"]
-        for token in self._spelled[type(spec)]:
-            if isinstance(token, str):
-                parts.append(token)
-            else:
-                parts.append(f"/{token.encode(getattr(spec, token.attribute))}")
-        return "".join(parts)
+        text, fields = spelled
+        return text % tuple([encode(getattr(spec, name)) for name, encode in fields])
 
     def parse_file(self, path: str) -> specs.Spec:
         """What the file at ``path`` is: one spec, `Foreign` if the layout has no place for it."""
@@ -183,9 +173,10 @@ class _Field:
 
 
 def _algorithm_path(digest: Digest) -> str:
-    if digest.is_tarsum:
+    algorithm = digest.algorithm
+    if algorithm != "sha256" and digest.is_tarsum:
         return f"tarsum/{digest.tarsum_version}/{digest.hash_name}"
-    return digest.algorithm
+    return algorithm
 
 
 def _digest_path(digest: object) -> str:
@@ -238,6 +229,7 @@ def _digest_field(attribute: str) -> _Field:
     return _Field(attribute, _digest_path, _digest_of, (2, 4))
 
 
+_NAME = _Field("name", str, _parsed(RepositoryName.parse))
 _BLOB = _Field("digest", _blob_path, _blob_of, (3, 5))
 _DIGEST = _digest_field("digest")
 _REVISION = _digest_field("revision")
@@ -248,6 +240,8 @@ _ALGORITHM = _Field("algorithm", str, _algorithm_of)
 _STATE_OFFSET = _Field("offset", str, _offset_of)
 
 _Template = tuple[str | _Field, ...]
+#: A path with ``%s`` for each field, and the fields: attribute, and what makes a text of it.
+_Spelled = tuple[str, tuple[tuple[str, Callable[[object], str]], ...]]
 _Templates = dict[str, list[tuple[type[specs.Spec], _Template]]]
 
 _REVISION_PATH: _Template = ("manifests", "revisions", _REVISION)

@@ -16,35 +16,34 @@ class Spec:
     """The base of all path specs."""
 
 
-# --- files -------------------------------------------------------------------------------------
+# --- what places differ by: dataclasses, few of them, for each takes long to make ----------------
 
 
 @dataclass(frozen=True, slots=True)
-class BlobData(Spec):
-    """The bytes of a blob."""
+class _OfBlob(Spec):
+    """A place of a blob."""
 
     digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
-class LayerLink(Spec):
-    """The link that makes a layer, config or other blob readable in a repository."""
+class _OfRepository(Spec):
+    """A place of a repository."""
 
     name: RepositoryName
-    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
-class RevisionLink(Spec):
-    """The link that makes a manifest a revision of a repository."""
+class _OfRevision(Spec):
+    """A place of a revision."""
 
     name: RepositoryName
     revision: Digest
 
 
 @dataclass(frozen=True, slots=True)
-class SignatureLink(Spec):
-    """The link to a signature of a schema 1 revision."""
+class _OfSignature(Spec):
+    """A place of a signature of a revision."""
 
     name: RepositoryName
     revision: Digest
@@ -52,16 +51,16 @@ class SignatureLink(Spec):
 
 
 @dataclass(frozen=True, slots=True)
-class TagCurrentLink(Spec):
-    """The link to the revision that a tag names."""
+class _OfTag(Spec):
+    """A place of a tag."""
 
     name: RepositoryName
     tag: Tag
 
 
 @dataclass(frozen=True, slots=True)
-class TagIndexEntryLink(Spec):
-    """The link to a revision that a tag names or once named."""
+class _OfIndexEntry(Spec):
+    """A place of a revision in the index of a tag."""
 
     name: RepositoryName
     tag: Tag
@@ -69,19 +68,77 @@ class TagIndexEntryLink(Spec):
 
 
 @dataclass(frozen=True, slots=True)
-class UploadData(Spec):
-    """The bytes of an upload in progress."""
+class _OfLayer(Spec):
+    """A place of a layer of a repository."""
+
+    name: RepositoryName
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class _OfUpload(Spec):
+    """A place of an upload."""
 
     name: RepositoryName
     upload: UploadId
 
 
 @dataclass(frozen=True, slots=True)
-class UploadStartedAt(Spec):
+class _OfPath(Spec):
+    """A place that its path alone tells."""
+
+    path: str
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+class BlobData(_OfBlob):
+    """The bytes of a blob."""
+
+    __slots__ = ()
+
+
+class LayerLink(_OfLayer):
+    """The link that makes a layer, config or other blob readable in a repository."""
+
+    __slots__ = ()
+
+
+class RevisionLink(_OfRevision):
+    """The link that makes a manifest a revision of a repository."""
+
+    __slots__ = ()
+
+
+class SignatureLink(_OfSignature):
+    """The link to a signature of a schema 1 revision."""
+
+    __slots__ = ()
+
+
+class TagCurrentLink(_OfTag):
+    """The link to the revision that a tag names."""
+
+    __slots__ = ()
+
+
+class TagIndexEntryLink(_OfIndexEntry):
+    """The link to a revision that a tag names or once named."""
+
+    __slots__ = ()
+
+
+class UploadData(_OfUpload):
+    """The bytes of an upload in progress."""
+
+    __slots__ = ()
+
+
+class UploadStartedAt(_OfUpload):
     """When an upload began, in RFC 3339."""
 
-    name: RepositoryName
-    upload: UploadId
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,150 +154,124 @@ class HashState(Spec):
 # --- directories -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Root(Spec):
     """The root of the tree: ``docker/registry/v2``."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
+
 class Blobs(Spec):
     """All blobs."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class BlobDirectory(Spec):
+
+class BlobDirectory(_OfBlob):
     """The directory of one blob."""
 
-    digest: Digest
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Repositories(Spec):
     """All repositories."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class RepositoryDirectory(Spec):
+
+class RepositoryDirectory(_OfRepository):
     """One repository. Others, with longer names, can lie inside it."""
 
-    name: RepositoryName
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Manifests(Spec):
+class Manifests(_OfRepository):
     """A repository's revisions and tags."""
 
-    name: RepositoryName
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Revisions(Spec):
+class Revisions(_OfRepository):
     """A repository's manifest revisions."""
 
-    name: RepositoryName
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RevisionDirectory(Spec):
+class RevisionDirectory(_OfRevision):
     """One revision: it exists only if its link does."""
 
-    name: RepositoryName
-    revision: Digest
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Signatures(Spec):
+class Signatures(_OfRevision):
     """The signatures of a revision."""
 
-    name: RepositoryName
-    revision: Digest
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureDirectory(Spec):
+class SignatureDirectory(_OfSignature):
     """One signature of a revision."""
 
-    name: RepositoryName
-    revision: Digest
-    signature: Digest
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tags(Spec):
+class Tags(_OfRepository):
     """A repository's tags."""
 
-    name: RepositoryName
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TagDirectory(Spec):
+class TagDirectory(_OfTag):
     """One tag."""
 
-    name: RepositoryName
-    tag: Tag
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TagCurrent(Spec):
+class TagCurrent(_OfTag):
     """The directory of a tag's current link."""
 
-    name: RepositoryName
-    tag: Tag
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TagIndex(Spec):
+class TagIndex(_OfTag):
     """All revisions that a tag names or once named."""
 
-    name: RepositoryName
-    tag: Tag
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TagIndexEntryDirectory(Spec):
+class TagIndexEntryDirectory(_OfIndexEntry):
     """One entry of a tag's index."""
 
-    name: RepositoryName
-    tag: Tag
-    revision: Digest
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Layers(Spec):
+class Layers(_OfRepository):
     """A repository's layer links."""
 
-    name: RepositoryName
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LayerDirectory(Spec):
+class LayerDirectory(_OfLayer):
     """The directory of one layer link."""
 
-    name: RepositoryName
-    digest: Digest
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Uploads(Spec):
+class Uploads(_OfRepository):
     """A repository's uploads in progress."""
 
-    name: RepositoryName
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UploadDirectory(Spec):
+class UploadDirectory(_OfUpload):
     """One upload in progress."""
 
-    name: RepositoryName
-    upload: UploadId
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HashStates(Spec):
+class HashStates(_OfUpload):
     """All saved hash states of an upload."""
 
-    name: RepositoryName
-    upload: UploadId
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +286,13 @@ class HashStatesOf(Spec):
 # --- everything else, so that the inverse is total -----------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Intermediate(Spec):
+class Intermediate(_OfPath):
     """A directory between specs, for instance ``blobs/sha256`` or ``_layers/tarsum/v1``."""
 
-    path: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign(Spec):
+class Foreign(_OfPath):
     """A path that the layout has no place for. It is kept, and reported."""
 
-    path: str
+    __slots__ = ()

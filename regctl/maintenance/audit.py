@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from regctl.digest import Digest
 from regctl.errors import DamagedError, NotFoundError, StorageError
@@ -19,6 +19,9 @@ from regctl.maintenance.audit_trust import Asked, Judge
 from regctl.registry import Registry, Repository
 from regctl.signature.cosign_tags import AttachedTag, parse_attached_tag
 from regctl.signature.cosign_verdict import Verdict
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 #: References in flight, for each thread.
 _AHEAD = 4
@@ -68,7 +71,8 @@ class Audit:
             self._plan_reference(reference, plan)
         if not references:
             self._plan_storage(plan)
-        plan.targets = list(dict.fromkeys(plan.targets))
+        if len(references) > 1:  # nothing else could name anything twice
+            plan.targets = list(dict.fromkeys(plan.targets))
         return plan
 
     def run(self, targets: Iterable[Target]) -> Iterator[Audited]:
@@ -76,6 +80,8 @@ class Audit:
         if self._options.jobs == 1:
             yield from map(self.audit, targets)
             return
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not needed for one
+
         pending: deque[Future[Audited]] = deque()
         with ThreadPoolExecutor(self._options.jobs) as pool:
             try:
@@ -111,6 +117,8 @@ class Audit:
         if faults:
             return Audited(target, digest, Verdict.BROKEN, False, faults)
         if target.hangs_on:
+            if target.tag is not None:
+                self._content.note_whole(repository, target.tag, digest)
             reasons = (f"not judged: it hangs on {target.hangs_on}",)
             return Audited(target, digest, Verdict.UNCHECKED, True, reasons, judged=False)
         judged = self._judged(Asked(repository, target.tag, target.digest), digest, frozenset())

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from regctl.digest import Digest
 from regctl.errors import ContentError, DamagedError, InvalidManifestError, NotFoundError
+from regctl.layout import Tag
 from regctl.maintenance.once import Once
 from regctl.manifest import (
     MAX_PARSED_BYTES,
     Descriptor,
+    Manifest,
     ManifestKind,
     Reference,
     Role,
-    parse_manifest,
 )
+from regctl.manifest.document import Object, parse_document
+from regctl.manifest.manifest import manifest_of
 from regctl.registry.layers import Layer, LayerNotFoundError
 from regctl.registry.repository import Repository
+from regctl.signature.cosign_manifest import signatures_in
+from regctl.signature.cosign_payload import PAYLOAD_TYPE
 
 _MAX_DEPTH = 8
-#: Bytes of manifests, and the count of blobs, that are remembered.
+#: Bytes of manifests, and the counts of blobs and tags, that are remembered.
 _KEPT_BYTES = 64 << 20
 _KEPT_BLOBS = 200_000
+_KEPT_TAGS = 50_000
 #: Of one manifest, that are told.
 _MAX_FAULTS = 100
+
+
+#: A manifest of a repository as plain texts: they are hashed once, a `Digest` time and again.
+ManifestKey: TypeAlias = tuple[str, str, str]
+
+
+def manifest_key(repository: Repository, digest: Digest) -> ManifestKey:
+    """What the manifest ``digest`` of ``repository`` is remembered by."""
+    return repository.name.value, digest.algorithm, digest.hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +57,9 @@ class Content:
     """What was found of one manifest, those below it left out.
 
     ``faults`` are clauses, none if its content is whole. ``raw`` are its bytes, if they are its
-    own; ``blobs`` has the digests by which what it names is stored.
+    own; ``blobs`` has the digests by which what it names is stored. ``signatures`` is what
+    `signatures_in` makes of a manifest of cosign signatures; None of another, and where that
+    refuses it.
     """
 
     digest: Digest
@@ -52,11 +70,15 @@ class Content:
     tag: str = ""
     raw: bytes = field(default=b"", repr=False)
     blobs: Mapping[Digest, Digest] = field(default_factory=dict, repr=False)
+    signatures: tuple[Descriptor, ...] | None = field(default=None, repr=False)
 
     @property
     def weight(self) -> int:
         """Bytes that it keeps in memory, roughly."""
-        return 1024 + len(self.raw) + 500 * (len(self.children) + len(self.blobs))
+        parts = 500 * (len(self.children) + len(self.blobs))
+        # The annotations of signatures are texts of their own, which stand in the bytes as well.
+        signatures = len(self.raw) + 1024 * len(self.signatures) if self.signatures else 0
+        return 1024 + len(self.raw) + parts + signatures
 
 
 class ContentCheck:
@@ -64,14 +86,15 @@ class ContentCheck:
 
     def __init__(self, *, read_blobs: bool = False) -> None:
         self._read_blobs = read_blobs
-        self._contents: Once[tuple[str, Digest], Content] = Once(
+        self._contents: Once[ManifestKey, Content] = Once(
             _KEPT_BYTES, lambda content: content.weight
         )
         self._blobs: Once[tuple[Digest, Digest], str] = Once(_KEPT_BLOBS)
+        self._whole: dict[tuple[str, str], Digest] = {}
 
     def examine(self, repository: Repository, digest: Digest) -> Content:
         """What is there of the manifest ``digest``. What cannot be read raises `StorageError`."""
-        key = (repository.name.value, digest)
+        key = manifest_key(repository, digest)
         return self._contents.get(key, lambda: self._examine(repository, digest))
 
     def faults(self, repository: Repository, digest: Digest) -> tuple[str, ...]:
@@ -79,6 +102,15 @@ class ContentCheck:
         found: dict[str, None] = {}
         self._gather(repository, digest, "", 0, set(), found)
         return _shortened(tuple(found))
+
+    def note_whole(self, repository: Repository, tag: Tag, digest: Digest) -> None:
+        """Remember that ``tag`` names ``digest``, whose content is whole."""
+        if len(self._whole) < _KEPT_TAGS:
+            self._whole[repository.name.value, tag.value] = digest
+
+    def whole(self, repository: Repository, tag: Tag) -> Digest | None:
+        """What was noted of ``tag``: it was so in this audit, and may have changed since."""
+        return self._whole.get((repository.name.value, tag.value))
 
     def _gather(
         self,
@@ -109,7 +141,8 @@ class ContentCheck:
         except (NotFoundError, DamagedError) as error:
             return Content(digest, (error.message,))
         try:
-            manifest = parse_manifest(raw)
+            document = parse_document(raw)
+            manifest = manifest_of(document)
         except InvalidManifestError as error:
             return Content(digest, (error.message,), raw=raw)
         children: dict[Digest, Child] = {}
@@ -134,6 +167,7 @@ class ContentCheck:
             manifest.tag,
             raw,
             blobs,
+            _signatures(document, manifest),
         )
 
     @staticmethod
@@ -178,6 +212,16 @@ def _reading_fault(repository: Repository, layer: Layer) -> str:
     except (DamagedError, ContentError) as error:
         return error.message
     return ""
+
+
+def _signatures(document: Object, manifest: Manifest) -> tuple[Descriptor, ...] | None:
+    """The signatures that a manifest holds, while its document is at hand; see `Content`."""
+    if all(each.descriptor.media_type != PAYLOAD_TYPE for each in manifest.references):
+        return None
+    try:
+        return signatures_in(document, manifest)
+    except InvalidManifestError:
+        return None  # whoever asks for them is told why
 
 
 def _child(descriptor: Descriptor) -> Child:

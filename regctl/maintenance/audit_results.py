@@ -31,12 +31,14 @@ class Requirement(Enum):
 
     def is_met_by(self, verdict: Verdict) -> bool:
         """Whether ``verdict`` is good enough."""
-        enough = {
-            Requirement.TRUSTED: {Verdict.TRUSTED},
-            Requirement.SIGNED: {Verdict.TRUSTED, Verdict.SIGNED},
-            Requirement.PRESENT: {Verdict.TRUSTED, Verdict.SIGNED, Verdict.UNKNOWN_KEY},
-        }
-        return verdict in enough[self]
+        return verdict in _ENOUGH[self]
+
+
+_ENOUGH = {
+    Requirement.TRUSTED: (Verdict.TRUSTED,),
+    Requirement.SIGNED: (Verdict.TRUSTED, Verdict.SIGNED),
+    Requirement.PRESENT: (Verdict.TRUSTED, Verdict.SIGNED, Verdict.UNKNOWN_KEY),
+}
 
 
 class Failure(Enum):

@@ -25,6 +25,8 @@ from regctl.signature.cosign_tags import signature_tag
 
 #: Of one manifest; each costs a public-key operation.
 MAX_SIGNATURES = 1000
+#: What stands in a payload that names a digest, or that spells one by escapes.
+_WORDS = (b"sha256", b"sha384", b"sha512", b"\\u")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +56,33 @@ def cosign_signatures(
     ``contents`` knows what holds them, if that was looked at before.
     """
     try:
-        holder = repository.tags.get(signature_tag(digest))
-    except (TagNotFoundError, UnsupportedDigestError):
+        tag = signature_tag(digest)
+    except UnsupportedDigestError:
+        return CosignSignatures(Subject(digest))
+    seen = contents.whole(repository, tag)
+    if seen is not None:
+        found = _held_by(repository, digest, seen, contents)
+        if not found.damaged:
+            return found
+        # It was whole: where the tag has moved, the old signatures may be gone.
+    try:
+        holder = repository.tags.get(tag)
+    except TagNotFoundError:
         return CosignSignatures(Subject(digest))
     except DamagedError as error:
         return CosignSignatures(Subject(digest), damaged=f"its signatures: {error.message}")
+    return _held_by(repository, digest, holder, contents)
+
+
+def _held_by(
+    repository: Repository, digest: Digest, holder: Digest, contents: ContentCheck
+) -> CosignSignatures:
+    """The signatures of the manifest ``digest`` that the manifest ``holder`` holds."""
     held = contents.examine(repository, holder)
     if not held.raw:
         return CosignSignatures(Subject(digest), damaged=f"its signatures: {held.faults[0]}")
     try:
-        described = parse_signature_manifest(held.raw)
+        described = held.signatures or parse_signature_manifest(held.raw)
     except InvalidManifestError as error:
         return CosignSignatures(Subject(digest), refused=error.message)
     found = []
@@ -96,5 +115,5 @@ def libtrust_blobs(repository: Repository, revision: Digest) -> tuple[bytes, ...
 
 def _by_other(digest: Digest, signatures: list[CosignSignature]) -> bool:
     """Whether a payload may name the manifest by another algorithm than ``digest``'s."""
-    others = {b"sha256", b"sha384", b"sha512"} - {digest.algorithm.encode()}
-    return any(word in each.payload for each in signatures for word in (*others, b"\\u"))
+    words = [word for word in _WORDS if word != digest.algorithm.encode()]
+    return any(word in each.payload for each in signatures for word in words)

@@ -7,31 +7,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
-
-from cryptography.x509 import Certificate
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from regctl.digest import Digest
-from regctl.errors import DamagedError, InvalidNameError, NotFoundError
+from regctl.errors import InvalidNameError
 from regctl.layout import RepositoryName, Tag
-from regctl.maintenance.audit_content import Content, ContentCheck
+from regctl.maintenance.audit_content import Content, ContentCheck, ManifestKey, manifest_key
 from regctl.maintenance.audit_results import Judged, Requirement
-from regctl.maintenance.audit_signatures import (
-    MAX_SIGNATURES,
-    CosignSignatures,
-    cosign_signatures,
-    libtrust_blobs,
-)
+from regctl.maintenance.audit_signatures import CosignSignatures, cosign_signatures
 from regctl.maintenance.once import Once
 from regctl.manifest import ManifestKind
 from regctl.registry.repository import Repository
-from regctl.signature import libtrust
 from regctl.signature.cosign import Subject, Trust, judge_signature
 from regctl.signature.cosign_verdict import Judgement, Verdict, best_of
-from regctl.signature.libtrust.signatures import read_format
-from regctl.signature.policy_evaluation import Evaluator
 from regctl.signature.policy_identity import stored_refusal
 from regctl.signature.policy_reference import DockerReference
+
+# What only some audits need: certificates, schema 1 and policies take long to load.
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+    from regctl.maintenance.audit_schema1 import Schema1Judge
+    from regctl.signature.policy_evaluation import Evaluator
 
 #: Bytes of signatures, and their count, that are remembered.
 _KEPT_BYTES = 32 << 20
@@ -65,8 +63,7 @@ class Judge(Protocol):
 class Trusted:
     """Whom the caller trusts; ``roots`` and the authorities of ``cosign`` are the same ones.
 
-    ``key_ids`` are those of libtrust, of the named keys too. ``at`` is when certificates must be
-    valid.
+    ``key_ids`` are libtrust's ids of further keys. ``at`` is when certificates must be valid.
     """
 
     cosign: Trust = field(default_factory=Trust)
@@ -92,10 +89,10 @@ class KeyJudge:
         self._trusted = trusted
         self._requirement = requirement
         self._host = host
-        self._cosign: Once[tuple[str, Digest], tuple[CosignSignatures, list[Judgement]]] = Once(
+        self._cosign: Once[ManifestKey, tuple[CosignSignatures, list[Judgement]]] = Once(
             _KEPT, lambda found: 1 + len(found[1])
         )
-        self._libtrust: Once[tuple[str, Digest], Judgement | None] = Once(_KEPT)
+        self._libtrust: Once[ManifestKey, Judgement | None] = Once(_KEPT)
 
     def judge(self, asked: Asked, content: Content, contents: ContentCheck) -> Judged:
         judgement = self._judge_cosign(asked, content.digest, contents)
@@ -106,7 +103,7 @@ class KeyJudge:
     def _judge_cosign(self, asked: Asked, digest: Digest, contents: ContentCheck) -> Judgement:
         repository = asked.repository
         found, judgements = self._cosign.get(
-            (repository.name.value, digest),
+            manifest_key(repository, digest),
             lambda: self._verify_cosign(repository, digest, contents),
         )
         if found.refused:
@@ -140,12 +137,18 @@ class KeyJudge:
             return judgement
         return Judgement(Verdict.INVALID, (refusal,), judgement.signer, written)
 
+    @cached_property
+    def _schema1(self) -> Schema1Judge:
+        from regctl.maintenance.audit_schema1 import Schema1Judge  # noqa: PLC0415
+
+        return Schema1Judge(self._trusted)
+
     def _judge_schema1(self, asked: Asked, content: Content, cosign: Judgement) -> Judgement:
         """By libtrust, unless that says nothing, or cosign's signatures say more good of it."""
         repository = asked.repository
         judgement = self._libtrust.get(
-            (repository.name.value, content.digest),
-            lambda: self._verify_libtrust(repository, content),
+            manifest_key(repository, content.digest),
+            lambda: self._schema1.judge(repository, content),
         )
         if judgement is None:
             return cosign
@@ -155,52 +158,6 @@ class KeyJudge:
         if judgement.verdict is Verdict.SIGNED and cosign.verdict is Verdict.TRUSTED:
             return cosign
         return judgement
-
-    def _verify_libtrust(self, repository: Repository, content: Content) -> Judgement | None:
-        """What the signatures beside a revision say; None where there are none."""
-        try:
-            blobs = libtrust_blobs(repository, content.digest)
-        except (DamagedError, NotFoundError) as error:
-            return Judgement(Verdict.BROKEN, (f"its signatures: {error.message}",))
-        if not blobs:
-            return None
-        if len(blobs) > MAX_SIGNATURES:
-            reason = f"there are more than the {MAX_SIGNATURES} signatures that are read"
-            return Judgement(Verdict.INVALID, (reason,))
-        try:
-            signatures = tuple(libtrust.parse_blob(blob) for blob in blobs)
-        except libtrust.InvalidSignatureError as error:
-            return Judgement(Verdict.INVALID, (error.message,))
-        return self._judge_document(libtrust.Document(content.raw, signatures))
-
-    def _judge_document(self, document: libtrust.Document) -> Judgement:
-        verdicts = libtrust.verify(document)
-        faults = [
-            f"signature {number} of {len(verdicts)}: {reason}"
-            for number, each in enumerate(verdicts, 1)
-            if (reason := each.reason or _format_fault(each, document.payload))
-        ]
-        if faults:
-            return Judgement(Verdict.INVALID, tuple(faults))
-        proved, doubts = self._proved(document)
-        signers = ", ".join(dict.fromkeys(f"the key {each.key_id}" for each in verdicts))
-        for each in verdicts:
-            if each.key_id in self._trusted.key_ids:
-                return Judgement(Verdict.TRUSTED, signer=f"the key {each.key_id}")
-        if proved:
-            return Judgement(Verdict.TRUSTED, signer=proved)
-        reason = f"it is valid by {signers}, which nobody named"
-        return Judgement(Verdict.SIGNED, (reason, *doubts), signers)
-
-    def _proved(self, document: libtrust.Document) -> tuple[str, tuple[str, ...]]:
-        """The certificate that leads to an authority, and why others do not."""
-        if not self._trusted.roots or self._trusted.at is None:
-            return "", ()
-        chains = libtrust.verify_chains(document, self._trusted.roots, self._trusted.at)
-        for each in chains:
-            if each.trusted:
-                return f"the certificate {each.path[0]!r}", ()
-        return "", tuple(each.reason for each in chains)
 
 
 class PolicyJudge:
@@ -218,14 +175,14 @@ class PolicyJudge:
         self._evaluator = evaluator
         self._host = host
         self._requirement = requirement
-        self._cosign: Once[tuple[str, Digest], CosignSignatures] = Once(
+        self._cosign: Once[ManifestKey, CosignSignatures] = Once(
             _KEPT_BYTES, lambda found: found.weight
         )
 
     def judge(self, asked: Asked, content: Content, contents: ContentCheck) -> Judged:
         name = asked.repository.name
         found = self._cosign.get(
-            (name.value, content.digest),
+            manifest_key(asked.repository, content.digest),
             lambda: cosign_signatures(asked.repository, content.digest, contents),
         )
         try:
@@ -258,11 +215,3 @@ def _misfit(asked: Asked, content: Content) -> tuple[str, ...]:
     if tag is not None and content.tag != str(tag):
         found.append(f"the manifest's tag is {content.tag!r}, not {str(tag)!r}")
     return tuple(found)
-
-
-def _format_fault(verdict: libtrust.Verdict, payload: bytes) -> str:
-    """Why a document with this signature would be read as one with another payload."""
-    form = read_format(verdict.signature.protected)
-    if form.length > len(payload) or payload[form.length :] != form.tail:
-        return "it is for a document of another form than its payload has"
-    return ""

@@ -45,6 +45,8 @@ class Once(Generic[_Key, _Value]):
                 self._found.move_to_end(key)
             else:
                 entry = self._found[key] = _Entry()
+        if entry.value:  # it never goes again
+            return entry.value[0]
         with entry.lock:
             if not entry.value and entry.error is None:
                 self._make(key, entry, make)

@@ -41,8 +41,10 @@ def fold(name: str) -> str:
     return name.lower() if name.isascii() else name.translate(_FOLDING)
 
 
-#: The same for the few names that are asked for.
+#: The same, remembered: nearly all documents have the same few names.
 _fold_known = lru_cache(256)(fold)
+# Longer ones are not remembered: a document may have any.
+_MAX_KNOWN_NAME = 64
 
 
 class Object:
@@ -57,19 +59,33 @@ class Object:
     def matching(self, name: str) -> list[tuple[str, Value]]:
         """Spelling and value of every member that a registry takes for ``name``, in order."""
         if self._by_name is None:
-            self._by_name = {}
-            for member in self.members:
-                self._by_name.setdefault(fold(member[0]), []).append(member)
+            self._by_name = _by_name(self.members)
         return self._by_name.get(_fold_known(name), [])
 
     def values(self, name: str) -> list[Value]:
         """The values of every spelling of ``name``, in order; a null says nothing and is absent."""
-        return [value for _, value in self.matching(name) if value is not None]
+        found = self.matching(name)
+        return [value for _, value in found if value is not None] if found else []
 
     def text(self, name: str) -> str:
         """The last string that ``name`` has, as a registry takes it; empty if it has none."""
-        texts = [value for value in self.values(name) if isinstance(value, str)]
-        return clean(texts[-1]) if texts else ""
+        for _, value in reversed(self.matching(name)):
+            if isinstance(value, str):
+                return clean(value)
+        return ""
+
+
+def _by_name(members: list[tuple[str, Value]]) -> dict[str, list[tuple[str, Value]]]:
+    """``members`` by what a registry takes their names for, in order."""
+    found: dict[str, list[tuple[str, Value]]] = {}
+    for member in members:
+        name = member[0]
+        folded = _fold_known(name) if len(name) <= _MAX_KNOWN_NAME else fold(name)
+        if folded in found:
+            found[folded].append(member)
+        else:
+            found[folded] = [member]
+    return found
 
 
 def clean(text: str) -> str:
@@ -119,7 +135,7 @@ class _RefusedLiteralError(ValueError):
 
 
 def _integer(literal: str) -> int:
-    if len(literal.lstrip("-")) > _MAX_DIGITS:
+    if len(literal) > _MAX_DIGITS and len(literal.lstrip("-")) > _MAX_DIGITS:
         raise _RefusedLiteralError(f"an integer of more than {_MAX_DIGITS} digits")
     return int(literal)
 

@@ -58,6 +58,8 @@ def elements(document: Object, section: Section, reasons: list[str]) -> Iterator
 
 def read_references(document: Object, section: Section, reasons: list[str]) -> list[Reference]:
     """The references of ``section``; what is malformed is left out and added to ``reasons``."""
+    if not document.matching(section.name):
+        return []
     return [
         Reference(section.role, descriptor, path)
         for path, value in elements(document, section, reasons)

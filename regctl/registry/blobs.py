@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from regctl.digest import Digest, MultiHasher, Verifier
 from regctl.drivers.base import Kind, Reader, StorageDriver
 from regctl.errors import ContentError, DamagedError, PathNotFoundError
@@ -54,6 +56,8 @@ class BlobStore:
             content = self.driver.get(path, limit)
         except PathNotFoundError as error:
             raise DamagedError(f"the blob {digest} is missing from the storage") from error
+        if digest.algorithm == "sha256" and sha256(content).hexdigest() == digest.hex:
+            return content  # as nearly every blob; the rest is for others, and says what is wrong
         verifier = Verifier(digest)
         verifier.update(content)
         verifier.check_stored(f"the blob {path}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from regctl.digest import Digest
 from regctl.drivers.base import Kind, StorageDriver
-from regctl.errors import NotFoundError, PathNotFoundError
+from regctl.errors import InvalidNameError, NotFoundError, PathNotFoundError
 from regctl.layout import PathMapper, RepositoryName, Tag, specs
 from regctl.registry.links import DamagedLinkError, read_link, write_link
 
@@ -52,13 +52,8 @@ class TagService:
             entries = self._driver.list(self._mapper.path(specs.Tags(self.name)))
         except PathNotFoundError:
             return []
-        found = (
-            spec
-            for entry in entries
-            if entry.kind is Kind.DIRECTORY
-            for spec in self._mapper.parse_directory(entry.path)
-        )
-        return [spec.tag for spec in found if isinstance(spec, specs.TagDirectory)]
+        found = (_tag_of(entry.name) for entry in entries if entry.kind is Kind.DIRECTORY)
+        return [tag for tag in found if tag is not None]
 
     def get(self, tag: Tag) -> Digest:
         """The revision that ``tag`` names.
@@ -145,3 +140,11 @@ class TagService:
             self._driver.delete(path)
         except PathNotFoundError:
             return
+
+
+def _tag_of(name: str) -> Tag | None:
+    """The tag whose directory has this name; None if it is no tag's."""
+    try:
+        return Tag.parse(name)
+    except InvalidNameError:
+        return None

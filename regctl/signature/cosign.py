@@ -13,9 +13,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from regctl.digest import Digest
-from regctl.signature.cosign_certificate import Certificate, distrust, load_certificates
 from regctl.signature.cosign_manifest import (
     CERTIFICATE,
     CHAIN,
@@ -27,6 +27,10 @@ from regctl.signature.cosign_payload import InvalidSignatureError, Payload, pars
 from regctl.signature.cosign_verdict import Judgement, Verdict, best_of
 from regctl.signature.keyfile import PrivateKey, PublicKey
 from regctl.signature.keyfile_errors import KeyFileError
+
+# What certificates need takes long to load, and few signatures have one.
+if TYPE_CHECKING:
+    from regctl.signature.cosign_certificate import Certificate
 
 #: Says why a signed docker-reference is not accepted for an image; empty if it is.
 Identity = Callable[[str], str]
@@ -71,6 +75,8 @@ def sign(
     """
     more = dict(annotations or {})
     if CERTIFICATE in more:
+        from regctl.signature.cosign_certificate import load_certificates  # noqa: PLC0415
+
         (leaf, *_) = load_certificates(more[CERTIFICATE].encode())
         if leaf.key != key.public:
             raise KeyFileError("the certificate is of another key than the one that signs")
@@ -187,6 +193,8 @@ def _unknown_key(trust: Trust) -> str:
 
 def _judge_certificate(signature: CosignSignature, raw: bytes, trust: Trust) -> Judgement:
     """What the certificate beside the signature proves, apart from the payload."""
+    from regctl.signature.cosign_certificate import distrust, load_certificates  # noqa: PLC0415
+
     try:
         leaf, *_ = load_certificates((signature.annotation(CERTIFICATE) or "").encode())
         chain_text = signature.annotation(CHAIN)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from regctl.digest import Digest
 from regctl.errors import InvalidManifestError
-from regctl.manifest import MAX_MANIFEST_BYTES, Descriptor
+from regctl.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from regctl.manifest.document import Object, Value, parse_document
 from regctl.manifest.manifest import manifest_of
 from regctl.manifest.media_types import OCI_CONFIG, OCI_MANIFEST
@@ -73,7 +73,11 @@ def parse_signature_manifest(content: bytes) -> tuple[Descriptor, ...]:
     it names: not an OCI image manifest, members of another kind, doubled ones.
     """
     document = parse_document(content)
-    manifest = manifest_of(document)
+    return signatures_in(document, manifest_of(document))
+
+
+def signatures_in(document: Object, manifest: Manifest) -> tuple[Descriptor, ...]:
+    """The same of a document that was parsed already, and the manifest that it is."""
     if manifest.media_type != OCI_MANIFEST:
         what = manifest.media_type or "of no known type"
         raise InvalidManifestError(f"signatures are held by {OCI_MANIFEST}; this is {what}")

@@ -12,9 +12,6 @@ import hashlib
 import os
 from dataclasses import dataclass
 
-from nacl.exceptions import CryptoError
-from nacl.secret import SecretBox
-
 from regctl.manifest.document import Value, is_integer
 from regctl.signature import cosign_json, keyfile_pem
 from regctl.signature.cosign_json import StrictJSONError
@@ -57,6 +54,8 @@ class _Envelope:
 
 def seal(private_der: bytes, passphrase: bytes) -> bytes:
     """The PEM file that holds ``private_der`` (PKCS#8) encrypted with ``passphrase``."""
+    from nacl.secret import SecretBox  # noqa: PLC0415 - public keys need none of it
+
     salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
     envelope = _Envelope(_COST, _BLOCK_SIZE, _PARALLELISM, salt, nonce, b"")
     box = SecretBox(envelope.key(passphrase))
@@ -77,6 +76,9 @@ def unseal(content: bytes, passphrase: bytes) -> bytes:
 
     Raises `WrongPassphraseError`; `KeyFileError` if this is no such file.
     """
+    from nacl.exceptions import CryptoError  # noqa: PLC0415 - as above
+    from nacl.secret import SecretBox  # noqa: PLC0415
+
     try:
         envelope = _read(content)
     except StrictJSONError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -48,7 +49,7 @@ class PublicKey:
     @property
     def fingerprint(self) -> str:
         """``sha256:`` and the hex digest of the key's DER: what tells it from another."""
-        return f"sha256:{hashlib.sha256(self.spki).hexdigest()}"
+        return _fingerprint(self.spki)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.fingerprint}"
@@ -107,6 +108,11 @@ class PrivateKey:
         return self._key.private_bytes(
             Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
         )
+
+
+@lru_cache(64)
+def _fingerprint(spki: bytes) -> str:
+    return f"sha256:{hashlib.sha256(spki).hexdigest()}"
 
 
 def private_key(key: object) -> PrivateKey:

@@ -73,6 +73,7 @@ DIRECTORIES: tuple[type[specs.Spec], ...] = tuple(
     for each in vars(specs).values()
     if isinstance(each, type)
     and issubclass(each, specs.Spec)
+    and not each.__name__.startswith("_")
     and each not in (specs.Spec, specs.Intermediate, specs.Foreign, *FILES)
 )
 _HASH_STATES = (specs.HashState, specs.HashStates, specs.HashStatesOf)

@@ -13,6 +13,8 @@ MARKERS = ("_layers", "_manifests", "_uploads", "hashstates", "startedat", "/blo
 #: Strings that say such a word and make no path, each with its reason.
 HONEST = {
     ("registry/tokens.py", "startedat"): "a member of a token's JSON, in lower case",
+    ("drivers/s3/listing.py", "list_multipart_uploads"): "an operation of S3's",
+    ("drivers/s3/multipart.py", "list_multipart_uploads"): "an operation of S3's",
 }
 
 

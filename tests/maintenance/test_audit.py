@@ -259,6 +259,22 @@ def test_each_manifest_and_signature_is_read_once(driver: StorageDriver) -> None
         assert counting.read_paths.count(blob_path(digest)) == 1
 
 
+def test_signatures_that_are_replaced_meanwhile_are_read_again(driver: StorageDriver) -> None:
+    """Their tag was looked at, then moved by another signer, and a collector took the old ones."""
+    repository = fill(driver)
+    repository.tags.set(Tag("v1"), IMAGE.digest)
+    repository.tags.remove(LATEST)
+    old = add_cosign(repository, IMAGE.digest, "b", reference=f"{HOST}/{NAME}:v1")
+    job = Audit(registry_on(driver, lambda _: None), judge("a")(), Options())
+    results = job.run(job.plan().targets)
+    assert next(results).target.tag == signature_tag(IMAGE.digest)
+    (payload,) = repository.manifests.parse(old).layers
+    add_cosign(repository, IMAGE.digest, "a")
+    driver.delete(blob_path(payload.digest))
+    found = next(results)
+    assert (found.target.tag, found.verdict) == (Tag("v1"), Verdict.TRUSTED)
+
+
 def test_threads_give_the_same_in_the_same_order(driver: StorageDriver) -> None:
     repository = fill(driver)
     for number in range(40):
