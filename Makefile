@@ -23,10 +23,10 @@ lint: $(VENV)/.development
 man: $(VENV)/.development
 	$(BIN)/python -m tools.manpages man
 
-bench: $(VENV)/.development servers
+bench: $(VENV)/.benchmarks servers
 	$(BIN)/python -m benchmarks
 
-servers:
+servers: $(VENV)/.development
 	sh tests/servers/install.sh
 
 clean:
@@ -42,3 +42,7 @@ $(VENV)/.development: pyproject.toml
 	sh scripts/venv.sh "$(PYTHON)" "$(VENV)"
 	$(BIN)/pip install --quiet --editable '.[test,dev]'
 	touch $@ $(VENV)/.runtime
+
+$(VENV)/.benchmarks: $(VENV)/.development
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	touch $@

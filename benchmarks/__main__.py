@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import layers, resuming, startup, tarsum, verify
+from benchmarks import layers, listing, resuming, startup, tarsum, verify
 from benchmarks.measuring import Line, note, table
 from benchmarks.program import TREE, install
 
 RESULTS = TREE / "benchmarks" / "results.md"
 PROGRAMS = ("docker-registry", "skopeo", "openssl")
-PARTS = ("startup", "layers", "resuming", "tarsum", "verify")
+PARTS = ("startup", "layers", "resuming", "tarsum", "verify", "listing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +57,8 @@ def _measure(directory: Path, size: int, rounds: int, parts: Sequence[str]) -> l
         lines += tarsum.benchmark(directory, rounds)
     if "verify" in parts:
         lines += verify.benchmark(directory, program, rounds)
+    if "listing" in parts:
+        lines += listing.benchmark(directory, rounds)
     return lines
 
 

@@ -39,8 +39,13 @@ def open_driver(
         from regctl.drivers.s3.driver import open_s3  # noqa: PLC0415
 
         return CheckedDriver(open_s3(parameters, jobs))
+    if name == "gcs":
+        from regctl.drivers.checked import CheckedDriver  # noqa: PLC0415
+        from regctl.drivers.gcs.driver import open_gcs  # noqa: PLC0415
+
+        return CheckedDriver(open_gcs(parameters, jobs=jobs))
     raise ConfigurationError(
-        f"the storage driver {name!r} is not supported", hint="supported are: filesystem, s3"
+        f"the storage driver {name!r} is not supported", hint="supported are: filesystem, gcs, s3"
     )
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from regctl.drivers import open_driver
 from regctl.drivers.base import StorageDriver
 from regctl.drivers.checked import CheckedDriver
 from regctl.drivers.counting import CountingDriver
 from regctl.drivers.filesystem import FilesystemDriver
 from regctl.drivers.memory import MemoryDriver
 from regctl.drivers.suite import DriverSuite
+from regctl.drivers.suite.listing import ListingSuite
 from tests.failing import FailingDriver
 from tests.objectstore import ObjectsDriver
 
@@ -31,10 +33,44 @@ class TestObjects(DriverSuite):
         return CheckedDriver(ObjectsDriver())
 
 
+class TestGCS(DriverSuite):
+    """On the tests' own server; on the emulators in ``gcs/test_emulators.py``."""
+
+    has_directories = False
+    moves_while_writing = False
+
+    @pytest.fixture
+    def driver(self, gcs_driver: StorageDriver) -> StorageDriver:
+        return CheckedDriver(gcs_driver)
+
+
 class TestFilesystem(DriverSuite):
     @pytest.fixture
     def driver(self, tmp_path: Path) -> StorageDriver:
         return CheckedDriver(FilesystemDriver(str(tmp_path)))
+
+
+class TestS3(DriverSuite):
+    """On SeaweedFS."""
+
+    has_directories = False
+    moves_while_writing = False
+    refused_names = frozenset({"back\\slash"})
+
+    @pytest.fixture
+    def driver(self, s3_parameters: dict[str, object]) -> StorageDriver:
+        return open_driver("s3", s3_parameters)
+
+
+class TestS3Names(ListingSuite):
+    """On moto, which takes the names that SeaweedFS refuses and lists in byte order."""
+
+    has_directories = False
+    refused_names = frozenset({"new\nline"})
+
+    @pytest.fixture
+    def driver(self, moto_parameters: dict[str, object]) -> StorageDriver:
+        return open_driver("s3", moto_parameters)
 
 
 class TestCountingMemory(DriverSuite):

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the servers and clients that the tests run against, where they are missing:
-# docker-registry and skopeo, from the distribution (Debian, Ubuntu).
+# Installs the servers and clients of the distribution (Debian, Ubuntu) that the tests run
+# against, where they are missing: docker-registry and skopeo. The others are Python packages, of
+# the extras `test` and `bench` in pyproject.toml.
 set -eu
 
 missing=

@@ -7,22 +7,33 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+#: Installs the programs of the distribution, and the packages of the extra `test`.
 INSTALL = "make servers"
 #: Seconds a server may take to become ready or to stop; none comes near.
 PATIENCE = 20.0
+#: Keeps the SDKs of AWS and Google from the metadata services and the files in the home directory.
+NO_CLOUD = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "CLOUDSDK_CONFIG": os.devnull,
+    "NO_GCE_CHECK": "true",
+}
 
 
 def require(program: str) -> str:
     """The path of ``program``. Without it, a test is skipped, and fails in CI (``CI=true``).
 
-    A required server that is missing in CI must not pass for a success.
+    A required server that is missing in CI must not pass for a success. What pip installed with
+    the tests' own packages lies beside the interpreter, which need not be in PATH.
     """
-    path = shutil.which(program)
+    path = shutil.which(program, path=sysconfig.get_path("scripts")) or shutil.which(program)
     if path is None:
         missing(f"{program} is not installed")
     return path
@@ -53,6 +64,7 @@ def environment(home: Path) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_DATA_HOME": str(home / "data"),
         "XDG_RUNTIME_DIR": str(runtime),
+        **NO_CLOUD,
     }
 
 
@@ -64,12 +76,12 @@ def free_port() -> int:
         return port
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes], patience: float = PATIENCE) -> None:
     """End ``process`` by its id: asked first, killed if it does not listen. Idempotent."""
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(PATIENCE)
+            process.wait(patience)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -6,7 +6,7 @@ import pytest
 
 from regctl.drivers.base import Entry, Kind, StorageDriver
 from regctl.drivers.suite.shared import Traits, paths_of
-from regctl.errors import PathNotFoundError
+from regctl.errors import PathNotFoundError, RegctlError
 
 #: Names that are foreign to a registry and may lie in its tree all the same.
 _ODD_NAMES = (
@@ -150,6 +150,16 @@ class ListingSuite(Traits):
     @pytest.mark.parametrize("name", _ODD_NAMES)
     def test_odd_names(self, driver: StorageDriver, name: str) -> None:
         """Foreign names are read, written, listed, moved and deleted like any other."""
+        if name in self.refused_names:
+            # It is seen to fail: else the trait would be out of date.
+            with pytest.raises((RegctlError, AssertionError)):
+                self._use(driver, name)
+        else:
+            self._use(driver, name)
+
+    @staticmethod
+    def _use(driver: StorageDriver, name: str) -> None:
+        """Do with a file and a directory of this name all that can be done."""
         path = f"/a/{name}/{name}"
         driver.put(path, b"x")
         assert driver.get(path, 9) == b"x"

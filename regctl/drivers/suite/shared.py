@@ -48,3 +48,6 @@ class Traits:
     has_directories = True
     #: Whether a file that a writer has open can be moved.
     moves_while_writing = True
+    #: Foreign names that the server behind this driver is known to refuse, to change or to lose;
+    #: another server has to show that the driver is not to blame.
+    refused_names: frozenset[str] = frozenset()

@@ -1,0 +1,1 @@
+"""The driver of Google Cloud Storage. Only its `driver` module, when imported, loads the SDK."""

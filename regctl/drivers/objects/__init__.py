@@ -1,0 +1,1 @@
+"""What the drivers of object stores have in common; no SDK is imported here."""
