@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SERVERS := docker-registry skopeo
+# Two processes, a module in one of them: what a module's tests share is made once.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: demo test lint man bench servers clean
 

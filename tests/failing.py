@@ -16,7 +16,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from regctl.drivers.base import Buffer, StorageDriver, Writer
+from regctl.drivers.base import Buffer, Entry, StorageDriver, Writer
+from regctl.drivers.cells import Cell
 from regctl.drivers.forwarding import ForwardingDriver, ForwardingWriter
 from regctl.errors import RegctlError
 
@@ -78,6 +79,13 @@ class FailingDriver(ForwardingDriver):
         self.step()
         return _FailingWriter(self._inner.writer(path, append=append, sealed=sealed), self)
 
+    def discard_unfinished(self, path: str, before: float) -> list[Entry]:
+        self.step()
+        return self._inner.discard_unfinished(path, before)
+
+    def cell(self, path: str) -> Cell:
+        return _FailingCell(self._inner.cell(path), self)
+
     def move(self, source: str, target: str) -> None:
         self.step()
         self._inner.move(source, target)
@@ -98,6 +106,23 @@ class FailingDriver(ForwardingDriver):
     def rmdir(self, path: str) -> None:
         self.step()
         self._inner.rmdir(path)
+
+
+class _FailingCell:
+    def __init__(self, inner: Cell, driver: FailingDriver) -> None:
+        self._inner = inner
+        self._driver = driver
+
+    def read(self) -> tuple[bytes, str] | None:
+        return self._inner.read()
+
+    def write(self, content: bytes, version: str | None, /) -> str:
+        self._driver.step()
+        return self._inner.write(content, version)
+
+    def remove(self, version: str, /) -> None:
+        self._driver.step()
+        self._inner.remove(version)
 
 
 class _FailingWriter(ForwardingWriter):

@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from regctl.drivers.base import Buffer, Entry, Kind
+from regctl.drivers.base import Buffer, Entry, Kind, Probed
+from regctl.drivers.bulk import get_one_by_one, probe_one_by_one
+from regctl.drivers.cells import LostRaceError
 from regctl.drivers.forwarding import Closing
 from regctl.errors import (
     DamagedError,
@@ -45,6 +47,10 @@ class ObjectsDriver:
         return "objects"
 
     @property
+    def has_directories(self) -> bool:
+        return False
+
+    @property
     def hides_unfinished(self) -> bool:
         return True
 
@@ -63,6 +69,11 @@ class ObjectsDriver:
         if len(content) > limit:
             raise DamagedError(f"{path} has {len(content)} bytes, more than {limit}")
         return content
+
+    def get_many(
+        self, paths: Iterable[str], limit: int
+    ) -> Iterator[tuple[str, bytes | RegctlError]]:
+        return get_one_by_one(self.get, paths, limit)
 
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         with self._lock:
@@ -90,6 +101,19 @@ class ObjectsDriver:
                 if other.startswith(path.rstrip("/") + "/")
             ]
         return iter(found)
+
+    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:
+        with self._lock:
+            if path in self._in_use:
+                raise UploadInUseError(f"another writer has {path} open")
+            begun = self._begun.get(path)
+            if begun is None or begun.modified >= before:
+                return []
+            del self._begun[path]
+            return [Entry(path, Kind.FILE, len(begun.content), begun.modified)]
+
+    def cell(self, path: str) -> _Cell:
+        return _Cell(self, path)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:
         with self._lock:
@@ -131,6 +155,9 @@ class ObjectsDriver:
                 known = (len(found.content), found.modified) if stat else (0, 0.0)
                 yield Entry(other, Kind.FILE, *known)
 
+    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
+        return probe_one_by_one(self, path, name, others=others)
+
     def move(self, source: str, target: str) -> None:
         with self._lock:
             self.put(target, self._object(source).content)
@@ -166,6 +193,35 @@ class ObjectsDriver:
         prefix = path.rstrip("/") + "/"
         with self._lock:
             return sorted(other for other in self._objects if other.startswith(prefix))
+
+
+class _Cell:
+    """An object by compare-and-swap; the version of a content is the content."""
+
+    def __init__(self, driver: ObjectsDriver, path: str) -> None:
+        self._driver = driver
+        self._path = path
+
+    def read(self) -> tuple[bytes, str] | None:
+        found = self._driver._objects.get(self._path)
+        return None if found is None else (found.content, found.content.hex())
+
+    def write(self, content: bytes, version: str | None, /) -> str:
+        with self._driver._lock:
+            self._compare(version)
+            self._driver.put(self._path, content)
+        return content.hex()
+
+    def remove(self, version: str, /) -> None:
+        with self._driver._lock:
+            if self.read() is not None:
+                self._compare(version)
+                self._driver.delete(self._path)
+
+    def _compare(self, version: str | None) -> None:
+        found = self.read()
+        if (None if found is None else found[1]) != version:
+            raise LostRaceError(f"{self._path} was written by somebody else")
 
 
 class _Reader(Closing):

@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import stat as status_of
+from collections.abc import Iterable, Iterator
 
-from regctl.drivers._directories import READ, lstat, sync_directory
+from regctl.drivers._directories import READ, Directories, lstat, sync_directory
 from regctl.drivers._translate import translate, translated
 from regctl.drivers.base import Buffer
+from regctl.drivers.bulk import Get, Got, get_or_error
 from regctl.drivers.forwarding import Closing
 from regctl.drivers.writeback import start_writeback
 from regctl.errors import DamagedError
+
+
+def get_many(
+    directories: Directories, get: Get, paths: Iterable[str], limit: int
+) -> Iterator[tuple[str, Got]]:
+    """See `regctl.drivers.base.StorageDriver.get_many`. What is not had at once is left to
+    ``get``."""
+    for path in paths:
+        content = _whole(directories, path, limit)
+        yield path, get_or_error(get, path, limit) if content is None else content
+
+
+def _whole(directories: Directories, path: str, limit: int) -> bytes | None:
+    """The content of a small file, None if there is anything about it."""
+    descriptor = directories.open_file(path)
+    if descriptor is None:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        size = status.st_size
+        if size > limit or not status_of.S_ISREG(status.st_mode):
+            return None
+        # One byte more than there should be: the file may have grown since.
+        content = os.read(descriptor, size + 1)
+        return content if len(content) == size else None
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 class _Stream(Closing):

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 from regctl.drivers._directories import Directories, lstat
 from regctl.drivers._translate import exchanged_error, symlink_error, translate, translated
-from regctl.drivers.base import Entry, Kind
+from regctl.drivers.base import NOT_A_FILE, NOTHING, Entry, Kind, Probed
 
+_TYPE = 0o170000
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _KINDS = {
     status_of.S_IFREG: Kind.FILE,
@@ -84,7 +85,7 @@ def walk(
                 continue
             yield entry
             if entry.kind is Kind.DIRECTORY and (descend is None or descend(entry)):
-                child = _open_child(directory, entry)
+                child = _open_child(directory, entry.name, entry.path)
                 if child is not None:
                     levels.append((child, scan(child, entry.path, stat=stat)))
     finally:
@@ -92,18 +93,85 @@ def walk(
             os.close(directory)
 
 
-def _open_child(directory: int, entry: Entry) -> int | None:
-    """A descriptor of the directory ``entry``, or None if it has vanished."""
+def probe(directories: Directories, path: str, name: str, *, others: bool) -> Iterator[Probed]:
+    """See `regctl.drivers.base.StorageDriver.probe`.
+
+    Everything is seen relative to the open directory. Nothing of it is held, however much it has.
+    """
+    below = f"/{name}"
+    with translated(path):
+        directory = directories.open(path)
     try:
-        return os.open(entry.name, _LIST, dir_fd=directory)
+        # One loop without calls: millions of links come this way.
+        with translated(path), os.scandir(directory) as listing:
+            for each in listing:
+                child = each.name
+                if not each.is_dir(follow_symlinks=False):
+                    kind = _kind(each, f"{path}/{child}")
+                    if kind is not None:
+                        yield child, kind, NOTHING
+                    continue
+                size = NOTHING
+                if name:
+                    try:
+                        status = os.stat(child + below, dir_fd=directory, follow_symlinks=False)
+                    except (FileNotFoundError, NotADirectoryError):
+                        pass
+                    except OSError as error:
+                        raise translate(error, f"{path}/{child}{below}") from error
+                    else:
+                        is_file = status.st_mode & _TYPE == status_of.S_IFREG
+                        size = status.st_size if is_file else NOT_A_FILE
+                yield child, Kind.DIRECTORY, size
+                if others:
+                    yield from _others(directory, child, path, name)
+    finally:
+        os.close(directory)
+
+
+def _kind(found: os.DirEntry[str], path: str) -> Kind | None:
+    """What ``found``, which is no directory, is; None if it has vanished."""
+    if found.is_file(follow_symlinks=False):
+        return Kind.FILE
+    try:
+        return _entry(found, path, stat=False).kind
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise translate(error, path) from error
+
+
+def _others(directory: int, child: str, path: str, name: str) -> Iterator[Probed]:
+    """What stands in ``child`` of the open directory ``path``, but for the file ``name``."""
+    below = f"{path}/{child}"
+    opened = _open_child(directory, child, below)
+    if opened is None:
+        return
+    try:
+        with translated(below), os.scandir(opened) as listing:
+            for each in listing:
+                if each.is_dir(follow_symlinks=False):
+                    yield f"{child}/{each.name}", Kind.DIRECTORY, NOTHING
+                elif (kind := _kind(each, f"{below}/{each.name}")) is not None and (
+                    kind is not Kind.FILE or each.name != name
+                ):
+                    yield f"{child}/{each.name}", kind, NOTHING
+    finally:
+        os.close(opened)
+
+
+def _open_child(directory: int, name: str, path: str) -> int | None:
+    """A descriptor of the directory ``name`` at ``path``, or None if it has vanished."""
+    try:
+        return os.open(name, _LIST, dir_fd=directory)
     except FileNotFoundError:
         return None
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-            raise translate(error, entry.path) from error
-        status = lstat(directory, entry.name)
+            raise translate(error, path) from error
+        status = lstat(directory, name)
         if status is not None and status_of.S_ISLNK(status.st_mode):
-            raise symlink_error(entry.path) from error
+            raise symlink_error(path) from error
         if status is not None and status_of.S_ISDIR(status.st_mode):
-            raise exchanged_error(entry.path) from error
+            raise exchanged_error(path) from error
         return None

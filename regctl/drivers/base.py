@@ -22,6 +22,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
+from regctl.drivers.cells import Cell
 from regctl.errors import RegctlError
 
 Buffer = bytes | bytearray | memoryview
@@ -36,6 +37,13 @@ class Kind(Enum):
     SYMLINK = "symlink"
     #: A socket, a device, a pipe.
     OTHER = "other"
+
+
+#: What `StorageDriver.probe` says of a directory in which the file asked for is not, or not a file.
+NOTHING = -1
+NOT_A_FILE = -2
+#: A name below the directory probed, what stands there, and the size of the file asked for in it.
+Probed = tuple[str, Kind, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,11 @@ class StorageDriver(Protocol):
         """The driver's name in a registry's configuration: ``filesystem``, ``s3``, ``gcs``..."""
 
     @property
+    def has_directories(self) -> bool:
+        """Whether directories are things of their own, listed one by one, not just what the names
+        of files have in common."""
+
+    @property
     def hides_unfinished(self) -> bool:
         """Whether a writer's file can be seen by nobody until it is committed."""
 
@@ -175,6 +188,15 @@ class StorageDriver(Protocol):
         """The whole content of a small file.
 
         Raises `PathNotFoundError`; `DamagedError` if it holds more than ``limit`` bytes.
+        """
+
+    def get_many(
+        self, paths: Iterable[str], limit: int
+    ) -> Iterator[tuple[str, bytes | RegctlError]]:
+        """The contents of small files, in the order of ``paths``, with many asked for at once.
+
+        Each path comes back with what `get` gives for it, or with the error that `get` raises.
+        ``paths`` may be taken some way ahead of what comes.
         """
 
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
@@ -205,8 +227,23 @@ class StorageDriver(Protocol):
         operations do not see because `hides_unfinished`: with their bytes, and the time of the
         last thing that was written, both as far as the storage tells.
 
-        A path comes as often as there are beginnings of it; a writer goes on with the first. They
-        go away when a writer commits or cancels. Nothing comes where there are none.
+        A path comes as often as there are beginnings of it; a writer goes on with the first of
+        those that have most. They go away when a writer commits or cancels. Nothing comes where
+        there are none.
+        """
+
+    def discard_unfinished(self, path: str, before: float) -> list[Entry]:
+        """Remove those of the `unfinished` beginnings of the one file at ``path`` to which nothing
+        was written since ``before`` (seconds since the epoch), whoever began them; what they were.
+
+        A file at the path, and beginnings that are younger, are never touched. Raises
+        `UploadInUseError` if a writer has the path open.
+        """
+
+    def cell(self, path: str) -> Cell:
+        """The cell at ``path``: a small file that is written by compare-and-swap alone.
+
+        Where a server ignores conditions, writing raises `ConditionalWritesIgnoredError`.
         """
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:
@@ -233,6 +270,20 @@ class StorageDriver(Protocol):
         Where ``descend`` says no to a directory, that directory is yielded and what it holds is
         not. With ``stat=False`` sizes and times are not asked for, which is faster. What vanishes
         during the walk is left out; whatever else cannot be read raises. Raises
+        `PathNotFoundError` if there is no such directory; the root is always there.
+        """
+
+    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
+        """What stands directly below the directory ``path``, by names and kinds alone, in no
+        promised order: what `list` tells, for directories with a great many entries.
+
+        With ``name``, a path relative to them, each directory comes with the size in bytes of that
+        file in it: `NOTHING` if nothing is there, `NOT_A_FILE` if something else is. Everything
+        else comes with `NOTHING`. With ``others`` each directory is followed by what else than the
+        file ``name`` stands directly in it, named ``directory/name``, with `NOTHING`. (Meant for
+        storages with directories: elsewhere it takes a request for each.)
+
+        What vanishes meanwhile is left out; whatever else cannot be seen raises. Raises
         `PathNotFoundError` if there is no such directory; the root is always there.
         """
 

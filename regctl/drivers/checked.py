@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from regctl.drivers.base import Entry, Reader, StorageDriver, Writer
+from regctl.drivers.base import Entry, Probed, Reader, StorageDriver, Writer
+from regctl.drivers.cells import Cell
 from regctl.errors import NotPermittedPathError, PathNotFoundError, RegctlError
 
 #: Bytes that one component may have on the filesystems that registries live on.
@@ -67,6 +70,10 @@ class CheckedDriver:
         return self._inner.name
 
     @property
+    def has_directories(self) -> bool:
+        return self._inner.has_directories
+
+    @property
     def hides_unfinished(self) -> bool:
         return self._inner.hides_unfinished
 
@@ -92,6 +99,18 @@ class CheckedDriver:
         _check_file(path)
         return self._inner.get(path, limit)
 
+    def get_many(
+        self, paths: Iterable[str], limit: int
+    ) -> Iterator[tuple[str, bytes | RegctlError]]:
+        passed: deque[tuple[str, RegctlError | None]] = deque()
+        for path, got in self._inner.get_many(_noted(paths, passed), limit):
+            while (refused := passed.popleft())[1] is not None:
+                yield refused[0], refused[1]
+            yield path, got
+        for path, error in passed:
+            if error is not None:
+                yield path, error
+
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         _check_new_file(path)
         self._inner.put(path, content, if_absent=if_absent)
@@ -103,6 +122,14 @@ class CheckedDriver:
     def unfinished(self, path: str) -> Iterator[Entry]:
         check_path(path)
         return self._inner.unfinished(path)
+
+    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:
+        _check_file(path)
+        return self._inner.discard_unfinished(path, before)
+
+    def cell(self, path: str) -> Cell:
+        _check_new_file(path)
+        return self._inner.cell(path)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:
         check_path(path)
@@ -117,6 +144,12 @@ class CheckedDriver:
     ) -> Iterator[Entry]:
         check_path(path)
         return self._inner.walk(path, stat=stat, descend=descend)
+
+    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
+        check_path(path)
+        if name:
+            check_path("/" + name)
+        return self._inner.probe(path, name, others=others)
 
     def move(self, source: str, target: str) -> None:
         _check_file(source)
@@ -142,6 +175,19 @@ class CheckedDriver:
 
     def now(self) -> float:
         return self._inner.now()
+
+
+def _noted(paths: Iterable[str], passed: deque[tuple[str, RegctlError | None]]) -> Iterator[str]:
+    """Those of ``paths`` that a driver may be given; all are added to ``passed``, with the error
+    of those that it may not."""
+    for path in paths:
+        try:
+            _check_file(path)
+        except RegctlError as error:
+            passed.append((path, error))
+        else:
+            passed.append((path, None))
+            yield path
 
 
 def _permitted(paths: Iterable[str], refused: list[tuple[str, RegctlError]]) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from regctl.drivers.base import Buffer, Entry, Reader, StorageDriver, Writer
+from regctl.drivers.base import Buffer, Entry, Probed, Reader, StorageDriver, Writer
 from regctl.drivers.forwarding import Closing, ForwardingDriver, ForwardingWriter
 from regctl.errors import RegctlError
 
@@ -54,6 +55,13 @@ class CountingDriver(ForwardingDriver):
         self.counts.add_read(len(content))
         return content
 
+    def get_many(
+        self, paths: Iterable[str], limit: int
+    ) -> Iterator[tuple[str, bytes | RegctlError]]:
+        for path, got in self._inner.get_many(paths, limit):
+            self.counts.add("get", read=len(got) if isinstance(got, bytes) else 0)
+            yield path, got
+
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         self.counts.add("put", written=len(content))
         self._inner.put(path, content, if_absent=if_absent)
@@ -65,6 +73,10 @@ class CountingDriver(ForwardingDriver):
     def unfinished(self, path: str) -> Iterator[Entry]:
         self.counts.add("unfinished")
         return self._inner.unfinished(path)
+
+    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:
+        self.counts.add("discard_unfinished")
+        return self._inner.discard_unfinished(path, before)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:
         self.counts.add("stat")
@@ -79,6 +91,10 @@ class CountingDriver(ForwardingDriver):
     ) -> Iterator[Entry]:
         self.counts.add("walk")
         return self._inner.walk(path, stat=stat, descend=descend)
+
+    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
+        self.counts.add("probe")
+        return self._inner.probe(path, name, others=others)
 
     def move(self, source: str, target: str) -> None:
         self.counts.add("move")

@@ -6,6 +6,7 @@ below it is followed. Source: distribution, ``registry/storage/driver/filesystem
 
 from __future__ import annotations
 
+import builtins
 import errno
 import fcntl
 import os
@@ -14,11 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from regctl.drivers._directories import READ, Directories, above, adopt, lstat, sync_directory
-from regctl.drivers._streams import FileReader, FileWriter
+from regctl.drivers._streams import FileReader, FileWriter, get_many
 from regctl.drivers._temporary import Staging, write_all
 from regctl.drivers._translate import irregular_error, symlink_error, translated
-from regctl.drivers._walk import entry_of, scan, walk
-from regctl.drivers.base import Entry, Kind
+from regctl.drivers._walk import entry_of, probe, scan, walk
+from regctl.drivers.base import Entry, Kind, Probed
+from regctl.drivers.cells import Cell, GuardedCell
 from regctl.errors import (
     DamagedError,
     PathExistsError,
@@ -47,6 +49,10 @@ class FilesystemDriver:
     @property
     def name(self) -> str:
         return "filesystem"
+
+    @property
+    def has_directories(self) -> bool:
+        return True
 
     @property
     def hides_unfinished(self) -> bool:
@@ -93,6 +99,11 @@ class FilesystemDriver:
             raise DamagedError(f"{path} has {size} bytes, more than the {limit} it may have")
         return content
 
+    def get_many(
+        self, paths: Iterable[str], limit: int
+    ) -> Iterator[tuple[str, bytes | RegctlError]]:
+        return get_many(self._directories, self.get, paths, limit)
+
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         def attempt() -> None:
             with self._directories.made(above(path)) as parent:
@@ -112,6 +123,12 @@ class FilesystemDriver:
 
     def unfinished(self, path: str) -> Iterator[Entry]:  # noqa: ARG002 - a writer's file is a file
         return iter(())
+
+    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:  # noqa: ARG002
+        return []
+
+    def cell(self, path: str) -> Cell:
+        return GuardedCell(self, path)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:  # noqa: ARG002 - one look
         with translated(path):
@@ -138,6 +155,9 @@ class FilesystemDriver:
         self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
     ) -> Iterator[Entry]:
         return walk(self._directories, path, stat=stat, descend=descend)
+
+    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
+        return probe(self._directories, path, name, others=others)
 
     def move(self, source: str, target: str) -> None:
         with translated(target):

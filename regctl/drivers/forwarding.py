@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from regctl.drivers.base import Buffer, Entry, Reader, StorageDriver, Writer
+from regctl.drivers.base import Buffer, Entry, Probed, Reader, StorageDriver, Writer
+from regctl.drivers.cells import Cell
 from regctl.errors import RegctlError
 
 
@@ -40,6 +42,10 @@ class ForwardingDriver:
         return self._inner.name
 
     @property
+    def has_directories(self) -> bool:
+        return self._inner.has_directories
+
+    @property
     def hides_unfinished(self) -> bool:
         return self._inner.hides_unfinished
 
@@ -56,6 +62,11 @@ class ForwardingDriver:
     def get(self, path: str, limit: int) -> bytes:
         return self._inner.get(path, limit)
 
+    def get_many(
+        self, paths: Iterable[str], limit: int
+    ) -> Iterator[tuple[str, bytes | RegctlError]]:
+        return self._inner.get_many(paths, limit)
+
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         self._inner.put(path, content, if_absent=if_absent)
 
@@ -64,6 +75,12 @@ class ForwardingDriver:
 
     def unfinished(self, path: str) -> Iterator[Entry]:
         return self._inner.unfinished(path)
+
+    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:
+        return self._inner.discard_unfinished(path, before)
+
+    def cell(self, path: str) -> Cell:
+        return self._inner.cell(path)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:
         return self._inner.stat(path, files_only=files_only)
@@ -75,6 +92,9 @@ class ForwardingDriver:
         self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
     ) -> Iterator[Entry]:
         return self._inner.walk(path, stat=stat, descend=descend)
+
+    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
+        return self._inner.probe(path, name, others=others)
 
     def move(self, source: str, target: str) -> None:
         self._inner.move(source, target)

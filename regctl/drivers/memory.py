@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from regctl.drivers.base import Buffer, Entry, Kind
+from regctl.drivers.base import Buffer, Entry, Kind, Probed
+from regctl.drivers.bulk import get_one_by_one, probe_one_by_one
+from regctl.drivers.cells import Cell, GuardedCell
 from regctl.drivers.forwarding import Closing
 from regctl.errors import (
     DamagedError,
@@ -42,6 +45,10 @@ class MemoryDriver:
         return "memory"
 
     @property
+    def has_directories(self) -> bool:
+        return True
+
+    @property
     def hides_unfinished(self) -> bool:
         return False
 
@@ -62,6 +69,11 @@ class MemoryDriver:
             if len(content) > limit:
                 raise DamagedError(f"{path} has {len(content)} bytes, more than {limit}")
             return bytes(content)
+
+    def get_many(
+        self, paths: Iterable[str], limit: int
+    ) -> Iterator[tuple[str, bytes | RegctlError]]:
+        return get_one_by_one(self.get, paths, limit)
 
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         with self._lock:
@@ -87,6 +99,12 @@ class MemoryDriver:
 
     def unfinished(self, path: str) -> Iterator[Entry]:  # noqa: ARG002 - a writer's file is a file
         return iter(())
+
+    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:  # noqa: ARG002
+        return []
+
+    def cell(self, path: str) -> Cell:
+        return GuardedCell(self, path)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:  # noqa: ARG002 - one look
         with self._lock:
@@ -122,6 +140,9 @@ class MemoryDriver:
             yield entry
             if entry.kind is Kind.DIRECTORY and descend is not None and not descend(entry):
                 closed.add(entry.path)
+
+    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
+        return probe_one_by_one(self, path, name, others=others)
 
     def move(self, source: str, target: str) -> None:
         with self._lock:

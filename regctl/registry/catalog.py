@@ -60,8 +60,12 @@ class Catalog:
         return {layout for entry in self.entries.values() for layout in entry.layouts}
 
 
-def read_catalog(driver: StorageDriver) -> Catalog:
-    """Find all repositories by their directories, without looking into those."""
+def read_catalog(driver: StorageDriver, *, hidden: bool = False) -> Catalog:
+    """Find all repositories by their directories, without looking into those.
+
+    With ``hidden`` also those of which an object store has nothing but beginnings of uploads that
+    it keeps apart: a registry that purges uploads leaves them.
+    """
     catalog = Catalog({}, [], [])
     proofs = _Proofs()
     misnamed: dict[str, None] = {}
@@ -81,6 +85,11 @@ def read_catalog(driver: StorageDriver) -> Catalog:
         entry.has_layers |= part is Part.LAYERS
         entry.has_manifests |= part is Part.MANIFESTS
         entry.has_uploads |= part is Part.UPLOADS
+    if hidden:
+        for name in _hidden(driver, PathMapper().path(specs.Repositories())):
+            entry = catalog.entries.setdefault(name, CatalogEntry(name))
+            entry.has_uploads = True
+            entry.layouts = entry.layouts or {Layout.CURRENT}
     catalog.misnamed = list(misnamed)
     return catalog
 
@@ -91,7 +100,7 @@ def layout_of(driver: StorageDriver, name: RepositoryName) -> set[Layout]:
     try:
         entries = [entry for entry in driver.list(root) if entry.kind is Kind.DIRECTORY]
     except PathNotFoundError:
-        return set()
+        return {Layout.CURRENT} if name in _hidden(driver, root) else set()
     found = {proof[0] for entry in entries if (proof := evidence(entry.path))}
     doubtful = [entry.path for entry in entries if may_prove_2015(entry.path)]
     if doubtful:
@@ -104,6 +113,14 @@ def layout_of(driver: StorageDriver, name: RepositoryName) -> set[Layout]:
                     proofs.directory(path)
         found |= {layout for _, layout, owner in proofs.results() if owner == name}
     return found
+
+
+def _hidden(driver: StorageDriver, root: str) -> Iterator[RepositoryName]:
+    """The repositories of the uploads below ``root`` that show in no listing of files."""
+    for entry in driver.unfinished(root):
+        spec = PathMapper().parse_file(entry.path)
+        if isinstance(spec, specs.UploadData):
+            yield spec.name
 
 
 def is_2015_tree(driver: StorageDriver) -> bool:

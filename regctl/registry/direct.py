@@ -73,21 +73,30 @@ def push_direct(
         return None
     repository.layers.require_storable(digest)
     while True:
-        existed, resumed = repository.blobs.size(canonical) is not None, 0
+        existed, resumed = _is_stored(repository, canonical, size), 0
         if not existed:
             sent = _send(repository, source, canonical, size, keep=keep, progress=progress)
             if sent is None:
                 return None
-            existed, resumed = sent.existed, sent.resumed
+            if sent.existed:
+                source.rewind()
+                continue
+            resumed = sent.resumed
         repository.layers.link(canonical, digest)
         # Who relies on a blob that was there looks again: a collector may have taken it.
-        stored = repository.blobs.size(canonical) if existed else size
-        if stored is not None and stored != size:
-            raise repository.blobs.wrong_size(canonical, stored, size)
-        if stored is not None:
+        if not existed or _is_stored(repository, canonical, size):
             written = 0 if existed else size - resumed
             return PushedLayer(digest, canonical, size, written, resumed=resumed, existed=existed)
         source.rewind()
+
+
+def _is_stored(repository: Repository, canonical: Digest, size: int) -> bool:
+    """Whether the blob is there. Raises `DamagedError` if it is not of ``size`` bytes: nothing is
+    linked to it then."""
+    stored = repository.blobs.size(canonical)
+    if stored is not None and stored != size:
+        raise repository.blobs.wrong_size(canonical, stored, size)
+    return stored is not None
 
 
 class _Sent(NamedTuple):
@@ -135,11 +144,12 @@ def _send(
 
                 pump(source, take)
             _check(source, sha.size, size, sha.digest(), canonical)
+            # Most of the time may pass in here, with parts that are still on their way.
+            writer.commit()
         except BaseException as error:
             if not keep or isinstance(error, SourceChangedError):
                 writer.cancel()
             raise
-        writer.commit()
         return _Sent(existed=False, resumed=resumed)
 
 

@@ -67,9 +67,9 @@ class Registry:
             return False
         return below <= {"registry"}
 
-    def catalog(self) -> Catalog:
-        """All repositories, by walking their directories."""
-        return read_catalog(self.driver)
+    def catalog(self, *, hidden: bool = False) -> Catalog:
+        """All repositories, by walking their directories; ``hidden`` as for `read_catalog`."""
+        return read_catalog(self.driver, hidden=hidden)
 
     def repository(self, name: RepositoryName) -> Repository:
         """The repository ``name``, for reading. Raises `RepositoryNotFoundError`."""

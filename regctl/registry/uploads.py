@@ -213,7 +213,9 @@ class UploadService:
         for entry in self._driver.unfinished(root):
             spec = self._mapper.parse_file(entry.path)
             if isinstance(spec, specs.UploadData):
-                found.setdefault(spec.upload, entry)
+                known = found.setdefault(spec.upload, entry)
+                if entry.size > known.size:
+                    found[spec.upload] = entry
         return found
 
     def _info(self, upload: UploadId, hidden: Entry | None) -> UploadInfo | None:
@@ -226,7 +228,8 @@ class UploadService:
             if hidden is None:
                 return None
         data = self._files(upload).data
-        size = next((entry.size for entry in files if entry.path == data), 0)
+        # A file may be there beside what is hidden: a writer goes on with what has more.
+        size = max((entry.size for entry in files if entry.path == data), default=0)
         active = max((entry.modified for entry in files), default=0.0)
         try:
             started = self.started_at(upload)

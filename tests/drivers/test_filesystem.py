@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -470,7 +471,7 @@ class TestOwners:
             writer.write(b"x")
         assert (root / "data").stat().st_uid == REGISTRY
 
-    def test_umask(self, root: Path) -> None:
+    def test_umask(self) -> None:
         """An ordinary user's files get what the umask leaves."""
         script = (
             "import os, sys; from regctl.drivers.filesystem import FilesystemDriver\n"
@@ -479,14 +480,15 @@ class TestOwners:
             "driver = FilesystemDriver(sys.argv[1])\n"
             "driver.put('/a/file', b'x'); driver.writer('/a/data').commit()\n"
         )
-        if is_root:
-            for directory in [root, *root.parents][:4]:
-                os.chmod(directory, directory.stat().st_mode | 0o011)
-            os.chown(root, REGISTRY, REGISTRY)
-        subprocess.run([sys.executable, "-c", script, str(root)], check=True)
-        assert stat.S_IMODE((root / "a").stat().st_mode) == 0o750
-        assert stat.S_IMODE((root / "a" / "file").stat().st_mode) == 0o640
-        assert stat.S_IMODE((root / "a" / "data").stat().st_mode) == 0o640
+        # Not below pytest's own directory, which nobody else may pass.
+        with tempfile.TemporaryDirectory() as directory:
+            root = Path(directory)
+            if is_root:
+                os.chown(root, REGISTRY, REGISTRY)
+            subprocess.run([sys.executable, "-c", script, directory], check=True)
+            assert stat.S_IMODE((root / "a").stat().st_mode) == 0o750
+            assert stat.S_IMODE((root / "a" / "file").stat().st_mode) == 0o640
+            assert stat.S_IMODE((root / "a" / "data").stat().st_mode) == 0o640
 
 
 class TestLeftovers:

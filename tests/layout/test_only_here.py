@@ -15,7 +15,10 @@ HONEST = {
     ("registry/tokens.py", "startedat"): "a member of a token's JSON, in lower case",
     ("drivers/s3/listing.py", "list_multipart_uploads"): "an operation of S3's",
     ("drivers/s3/multipart.py", "list_multipart_uploads"): "an operation of S3's",
+    ("commands/gc.py", "no_uploads"): "the name of an option",
 }
+#: Modules that tell millions of names apart as they are listed, without a spec for each.
+IN_BULK = {f"maintenance/inventory/{name}.py" for name in ("flat", "gathering", "tree")}
 
 
 def _strings(source: str) -> list[str]:
@@ -31,7 +34,12 @@ def _strings(source: str) -> list[str]:
 
 
 def test_no_other_module_spells_a_path() -> None:
-    modules = [p for p in PACKAGE.rglob("*.py") if "layout" not in p.relative_to(PACKAGE).parts]
+    # The drivers' suite has trees of its own, which are no registry's.
+    modules = [
+        path
+        for path in PACKAGE.rglob("*.py")
+        if not {"layout", "suite"} & set(path.relative_to(PACKAGE).parts)
+    ]
     assert len(modules) > 40
     found = {
         (str(module.relative_to(PACKAGE)), text)
@@ -39,7 +47,8 @@ def test_no_other_module_spells_a_path() -> None:
         for text in _strings(module.read_text())
         if any(marker in text for marker in MARKERS)
     }
-    assert found == set(HONEST)
+    assert {each for each in found if each[0] not in IN_BULK} == set(HONEST)
+    assert {module for module, _ in found} >= IN_BULK, "what needs no exception has none"
 
 
 def test_the_search_finds_what_it_looks_for() -> None:

@@ -169,6 +169,15 @@ def snapshot(driver: StorageDriver, below: str = "/docker") -> dict[str, bytes]:
     }
 
 
+def settled(driver: StorageDriver) -> dict[str, bytes]:
+    """The snapshot but for the data of uploads: where that is hidden, reading it may show it."""
+    return {
+        path: content
+        for path, content in snapshot(driver).items()
+        if not isinstance(PATHS.parse_file(path), specs.UploadData)
+    }
+
+
 def blob_path(digest: Digest) -> str:
     return PATHS.path(specs.BlobData(digest))
 

@@ -18,13 +18,17 @@ from regctl.registry.registry import RepositoryNotFoundError
 from tests.failing import FailingDriver
 from tests.images import build_image
 from tests.registry.storages import (
+    NAME,
+    begun,
     digest_of,
     filesystem,
     fill,
     memory,
+    objects,
     push_image,
     registry_on,
     snapshot,
+    upload_path,
 )
 
 ROOT = f"{LAYOUT_ROOT}/repositories"
@@ -299,3 +303,22 @@ def test_a_repository_that_is_not_there(driver: StorageDriver) -> None:
             with pytest.raises(RepositoryNotFoundError) as caught:
                 ask(RepositoryName(name))
             assert caught.value.exit_code == 3
+
+
+def test_a_repository_of_which_only_hidden_data_is_left() -> None:
+    """A registry's purge deletes the objects of an upload, and not what is kept apart of it."""
+    driver = objects()
+    upload = begun(fill(driver), b"content")
+    root = upload_path(upload)
+    for path in snapshot(driver, root):
+        driver.delete(path)
+    registry = registry_on(driver)
+    assert not registry.catalog().entries
+    (entry,) = registry.catalog(hidden=True).entries.values()
+    assert (entry.name, entry.has_uploads, entry.is_listed) == (NAME, True, False)
+    uploads = registry.repository_to_change(NAME, layers=True).uploads
+    assert [(info.id, info.size) for info in uploads.list()] == [(upload, 7)]
+    uploads.cancel(upload)
+    assert not registry.catalog(hidden=True).entries
+    with pytest.raises(RepositoryNotFoundError):
+        registry.repository(NAME)

@@ -142,7 +142,7 @@ def test_damaged_and_missing_blobs(repository: Repository) -> None:
         blobs.get(DIGEST, 100)
     with pytest.raises(DamagedError, match="has the digest"):
         blobs.verify_stored(DIGEST)
-    with pytest.raises(DamagedError, match="7 bytes, more than"):
+    with pytest.raises(DamagedError, match=r"more than .*6"):
         blobs.get(DIGEST, 6)
 
 

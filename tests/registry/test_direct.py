@@ -29,12 +29,6 @@ SMALL = b"a small layer"
 LARGE = bytes(range(256)) * ((WHOLE_BYTES + (3 << 20)) // 256) + b"the end"
 
 
-@pytest.fixture
-def driver() -> StorageDriver:
-    """A storage that seals what it writes; the others never send directly."""
-    return objects()
-
-
 def send(
     repository: Repository,
     content: bytes,

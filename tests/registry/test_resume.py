@@ -29,10 +29,11 @@ from tests.registry.storages import (
     no_progress,
     push,
     resume,
-    snapshot,
+    settled,
     state_of,
     state_path,
     states,
+    stored_data,
     uploads_of,
 )
 from tests.trees import unpack
@@ -214,11 +215,12 @@ def test_another_file_changes_nothing(
     upload = begin(driver)
     if not with_state:
         without_states(driver, upload, 0)
-    before = snapshot(driver)
+    before = settled(driver)
     with pytest.raises(DigestMismatchError, match="nothing was changed") as caught:
         resume(fill(driver).uploads.resume(upload), content)
     assert f"uploads cancel {NAME} {upload}" in (caught.value.hint or "")
-    assert snapshot(driver) == before
+    assert settled(driver) == before
+    assert stored_data(driver, data_path(upload)) == CONTENT[:STORED]
 
 
 def test_a_wrong_digest_after_a_good_proof_keeps_the_upload(driver: StorageDriver) -> None:

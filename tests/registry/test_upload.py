@@ -24,14 +24,17 @@ from tests.registry.storages import (
     assert_sound,
     begun,
     blob_path,
+    data_path,
     digest_of,
     fill,
     memory,
     push,
+    settled,
     snapshot,
     state_of,
     state_path,
     states,
+    stored_data,
     upload_path,
     uploads_of,
 )
@@ -131,15 +134,16 @@ def test_a_mismatch_leaves_the_upload_as_it_was(
     driver: StorageDriver, repository: Repository
 ) -> None:
     upload = begun(repository, CONTENT)
-    before = snapshot(driver)
+    before = settled(driver)
     with repository.uploads.resume(upload) as opened:
         opened.seek(*opened.hash_stored())
         with pytest.raises(DigestMismatchError):
             opened.finish(digest_of(b"something else"))
-    assert snapshot(driver) == before
+    assert settled(driver) == before
     with pytest.raises(DigestMismatchError):
         repository.uploads.finish(upload, digest_of(b"something else"))
-    assert snapshot(driver) == before
+    assert settled(driver) == before
+    assert stored_data(driver, data_path(upload)) == CONTENT
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1"])

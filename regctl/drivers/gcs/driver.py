@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from regctl.drivers.base import Entry, Kind, Reader
-from regctl.drivers.gcs import copying, listing, objects, reading
+from regctl.drivers.base import Entry, Kind, Probed, Reader
+from regctl.drivers.bulk import get_in_flight, probe_one_by_one
+from regctl.drivers.gcs import copying, discarding, listing, objects, reading
 from regctl.drivers.gcs.cells import GenerationCell
 from regctl.drivers.gcs.client import Store
 from regctl.drivers.gcs.credentials import make_client
@@ -46,11 +48,15 @@ class GCSDriver:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._deleting = Deleting(store)
-        self._leases = Leases(self.cells, now=self.now)
+        self._leases = Leases(self.cell, now=self.now)
 
     @property
     def name(self) -> str:
         return "gcs"
+
+    @property
+    def has_directories(self) -> bool:
+        return False
 
     @property
     def hides_unfinished(self) -> bool:
@@ -66,10 +72,6 @@ class GCSDriver:
         """The bucket."""
         return self._store
 
-    def cells(self, path: str) -> GenerationCell:
-        """The cell at ``path`` that a lease is kept in."""
-        return GenerationCell(self._store, path)
-
     def requests(self) -> Mapping[str, int]:
         return self._store.requests()
 
@@ -78,6 +80,12 @@ class GCSDriver:
 
     def get(self, path: str, limit: int) -> bytes:
         return reading.get(self._store, path, limit)
+
+    def get_many(
+        self, paths: Iterable[str], limit: int
+    ) -> Iterator[tuple[str, bytes | RegctlError]]:
+        store = self._store
+        return get_in_flight(store.pool(), 4 * store.jobs, self.get, paths, limit)
 
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         try:
@@ -92,6 +100,13 @@ class GCSDriver:
 
     def unfinished(self, path: str) -> Iterator[Entry]:
         return listing.unfinished(self._store, path)
+
+    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:
+        return discarding.discard(self._store, self._leases, path, before)
+
+    def cell(self, path: str) -> GenerationCell:
+        """The cell at ``path``; leases are kept in such, too."""
+        return GenerationCell(self._store, path)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:
         if path != "/":
@@ -113,6 +128,9 @@ class GCSDriver:
         self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
     ) -> Iterator[Entry]:
         return listing.walk(self._store, path, stat=stat, descend=descend)
+
+    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
+        return probe_one_by_one(self, path, name, others=others)
 
     def move(self, source: str, target: str) -> None:
         copying.move(self._store, source, target)

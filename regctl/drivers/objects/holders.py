@@ -26,6 +26,8 @@ class Holder:
     purpose: str
     since: float
     renewed: float
+    #: What he does, where that has a name of its own.
+    run: str = ""
 
     def encode(self) -> bytes:
         """The content of the lease: a JSON object of one level, members only ever added."""
@@ -41,6 +43,7 @@ class Holder:
                 "purpose": self.purpose,
                 "since": self.since,
                 "renewed": self.renewed,
+                **({"run": self.run} if self.run else {}),
             }
         ).encode("ascii")
 
@@ -75,6 +78,7 @@ def decode(content: bytes, where: str) -> Holder:
             _text(members["purpose"]),
             _time(members["since"]),
             _time(members["renewed"]),
+            _text(members.get("run", "")),
         )
     raise DamagedError(
         f"what is stored at {where} is no lease of a writer",

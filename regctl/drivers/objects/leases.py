@@ -9,19 +9,31 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
 
+from regctl.drivers.cells import Cell, ConditionalWritesIgnoredError, LostRaceError
 from regctl.drivers.objects.holders import Holder, decode
 from regctl.drivers.objects.identity import Identity, is_gone, this_process
 from regctl.drivers.objects.renewal import Renewal
 from regctl.errors import StorageError, UnavailableError, UnsafeError, UploadInUseError
 
+__all__ = [
+    "RENEW_SECONDS",
+    "STALE_SECONDS",
+    "Cell",
+    "ConditionalWritesIgnoredError",
+    "Lease",
+    "LeaseLostError",
+    "Leases",
+    "LostRaceError",
+    "lease_path",
+]
+
 #: A lease is renewed this often, in seconds.
 RENEW_SECONDS = 20.0
 #: A lease that was not renewed for this long, by the store's clock, is anybody's.
 STALE_SECONDS = 120.0
-#: After a renewal no older than this a lease is safe for the time of some requests.
-_FRESH_SECONDS = 1.5 * RENEW_SECONDS
+#: After a renewal no older than so many times the usual one a lease is safe for some requests.
+_FRESH = 1.5
 #: How long the store's clock is followed by counting on, before the store is asked again.
 _CLOCK_SECONDS = 300.0
 #: How often one that comes and goes under our hands is tried for.
@@ -31,48 +43,10 @@ _ATTEMPTS = 8
 _here: set[str] = set()
 
 
-class LostRaceError(UnsafeError):
-    """A cell is no longer what the writer believes: somebody else was faster."""
-
-    code = "lost-race"
-
-
-class ConditionalWritesIgnoredError(UnsafeError):
-    """The store takes conditional writes and does not heed the condition."""
-
-    code = "conditional-writes-ignored"
-
-
 class LeaseLostError(UploadInUseError):
     """A lease was taken over, or removed, while its holder believed to have it."""
 
     code = "lease-lost"
-
-
-class Cell(Protocol):
-    """One object of less than 8 KiB that is written by compare-and-swap. Given by a driver."""
-
-    def read(self) -> tuple[bytes, str] | None:
-        """Content and version (an ETag, a generation); None if there is nothing.
-
-        Never an older state than one that a `write` has ended with.
-        """
-
-    def write(self, content: bytes, version: str | None, /) -> str:
-        """Replace ``version`` (None: nothing) by ``content``; the new version.
-
-        Raises `LostRaceError` if something else is there (it may be this very write, when the
-        store's answer was lost and the request repeated), `ConditionalWritesIgnoredError` if the
-        store is known not to heed conditions; then nothing was written, or it was removed again.
-        """
-
-    def remove(self, version: str, /) -> None:
-        """Remove ``version``; nothing happens if nothing is there.
-
-        Raises `LostRaceError` if something else is there. Where a store removes on no condition it
-        is read, compared and removed: the holder of a lease that is fresh is safe with that, since
-        nobody else writes to the cell.
-        """
 
 
 def lease_path(path: str) -> str:
@@ -86,6 +60,10 @@ class Leases:
     ``cells`` gives the cell at a `lease_path`. ``now`` is the store's clock in seconds since the
     epoch, to a second or so; ``elapsed`` counts seconds on, also while the machine sleeps.
     ``identity`` and ``gone`` tell whose leases these are and whether another holder runs no more.
+
+    ``where`` says in which cell the lease for a path is. With another ``renew_seconds``,
+    ``renewal`` has to be one that renews as often. A lease not renewed for ``stale_seconds`` is
+    anybody's.
     """
 
     def __init__(
@@ -97,8 +75,14 @@ class Leases:
         gone: Callable[[Identity], bool] = is_gone,
         elapsed: Callable[[], float] | None = None,
         renewal: Renewal | None = None,
+        where: Callable[[str], str] = lease_path,
+        renew_seconds: float = RENEW_SECONDS,
+        stale_seconds: float = STALE_SECONDS,
     ) -> None:
         self._cells = cells
+        self.where = where
+        self.fresh_seconds = _FRESH * renew_seconds
+        self._stale_seconds = stale_seconds
         self._now = now
         self.elapsed = elapsed or _since_boot
         #: The store's clock when it was last asked, and `elapsed` then.
@@ -109,12 +93,12 @@ class Leases:
         self._lock = threading.Lock()
         self._paths: set[str] = set()
 
-    def acquire(self, path: str, purpose: str = "") -> Lease:
+    def acquire(self, path: str, purpose: str = "", run: str = "") -> Lease:
         """The lease for ``path``, renewed by itself until it is released.
 
         Raises `UploadInUseError`, which names the holder, if another has it, and changes nothing
         then. A lease whose holder is gone is taken over: at once if he ran on this machine, else
-        when it was not renewed for `STALE_SECONDS`. Raises other `StorageError`; `DamagedError` if
+        when it was not renewed for long enough. Raises other `StorageError`; `DamagedError` if
         what is there is no lease. Where the store ignores conditional writes, others in this
         process are kept off and nobody else: `Lease.spans_processes` is False.
         """
@@ -130,7 +114,7 @@ class Leases:
         token = secrets.token_hex(16)
         _here.add(token)
         try:
-            lease = self._take(path, token, purpose)
+            lease = self._take(path, token, purpose, run)
         except BaseException:
             self._forget(path, token)
             raise
@@ -146,17 +130,18 @@ class Leases:
             self._asked = asked = now, self.elapsed()
         return asked[0] + self.elapsed() - asked[1]
 
-    def _take(self, path: str, token: str, purpose: str) -> Lease:
-        cell = self._cells(lease_path(path))
+    def _take(self, path: str, token: str, purpose: str, run: str) -> Lease:
+        where = self.where(path)
+        cell = self._cells(where)
         version: str | None = None
         for _ in range(_ATTEMPTS):
             begun, now = self.elapsed(), self.now()
-            mine = Holder(token, self._identity(), path, purpose, since=now, renewed=now)
+            mine = Holder(token, self._identity(), path, purpose, now, now, run)
             failure: UnavailableError | None = None
             try:
                 cell.write(mine.encode(), version)
             except ConditionalWritesIgnoredError:
-                _withdraw(cell, mine)
+                _withdraw(cell, mine, where)
                 return Lease(self, mine, None, "", begun)
             except LostRaceError:
                 pass
@@ -165,25 +150,26 @@ class Leases:
                 failure = error
             # Also after a success: a store that is wrong about its conditions is not believed.
             found = cell.read()
-            holder = None if found is None else decode(found[0], lease_path(path))
+            holder = None if found is None else decode(found[0], where)
             if found is not None and holder is not None and holder.token == token:
                 return Lease(self, mine, cell, found[1], begun)
             if failure is not None:
                 raise failure
-            if holder is not None and not self._is_stale(holder, now):
-                raise holder.in_use(STALE_SECONDS - (now - holder.renewed))
+            if holder is not None and not self.is_stale(holder, now):
+                raise holder.in_use(self._stale_seconds - (now - holder.renewed))
             version = None if found is None else found[1]
         raise UploadInUseError(
             f"others come and go as writers of {path}", hint="try again in a moment"
         )
 
-    def _is_stale(self, holder: Holder, now: float) -> bool:
-        """Whether ``holder`` is known not to have his lease any more."""
+    def is_stale(self, holder: Holder, now: float) -> bool:
+        """Whether ``holder``, whose lease is there, is known not to have it any more, ``now`` by
+        the store's clock."""
         me = self._identity()
         if holder.identity == me and me.sees(me):
             # What was not released, since the store did not answer, is nobody's.
             return holder.token not in _here
-        return self._gone(holder.identity) or now - holder.renewed > STALE_SECONDS
+        return self._gone(holder.identity) or now - holder.renewed > self._stale_seconds
 
     def forget(self, lease: Lease) -> None:
         """Let others of this process in again: for `Lease.release`."""
@@ -293,12 +279,15 @@ class Lease:
         return UnavailableError(f"the storage does not keep the lease for {self.path} in time")
 
     def _is_fresh(self) -> bool:
-        return self._leases.elapsed() - self._renewed < _FRESH_SECONDS
+        return self._leases.elapsed() - self._renewed < self._leases.fresh_seconds
 
     def _look(self, cell: Cell) -> tuple[bytes, str]:
         """What is in the cell; `LeaseLostError` if it is not ours."""
         found = cell.read()
-        if found is None or decode(found[0], lease_path(self.path)).token != self._mine.token:
+        if (
+            found is None
+            or decode(found[0], self._leases.where(self.path)).token != self._mine.token
+        ):
             self._lost = True
             raise self._lost_error()
         return found
@@ -317,7 +306,7 @@ class Lease:
                 failure = error
             except ConditionalWritesIgnoredError:
                 # Some stores make what is absent on condition, and replace on none.
-                _withdraw(cell, self._mine)
+                _withdraw(cell, self._mine, self._leases.where(self.path))
                 self._cell = None
                 return
             else:
@@ -347,11 +336,11 @@ class Lease:
                 cell.remove(self._look(cell)[1])
 
 
-def _withdraw(cell: Cell, mine: Holder) -> None:
+def _withdraw(cell: Cell, mine: Holder, where: str) -> None:
     """Remove what is ours from a cell that keeps nobody off; it goes stale if that fails."""
     with suppress(StorageError, LostRaceError):
         found = cell.read()
-        if found is not None and decode(found[0], lease_path(mine.path)).token == mine.token:
+        if found is not None and decode(found[0], where).token == mine.token:
             cell.remove(found[1])
 
 

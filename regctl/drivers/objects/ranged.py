@@ -94,6 +94,8 @@ class RangedReader(Closing):
         self._window = window or Window()
         self._piece_bytes = piece_bytes
         self._ahead: deque[_Ahead] = deque()
+        #: Memory of ranges that were read, for others: fresh memory costs more than it is worth.
+        self._free: list[bytearray] = []
         self._closed = threading.Event()
         self._begun = False
         piece = fetch(offset, piece_bytes, None)
@@ -133,6 +135,7 @@ class RangedReader(Closing):
         for ahead in self._ahead:
             ahead.drop()
         self._ahead.clear()
+        self._free.clear()
 
     def _look_ahead(self) -> None:
         """Have further ranges fetched, as far as the window allows."""
@@ -141,7 +144,7 @@ class RangedReader(Closing):
             if not self._window.take(end - start):
                 return
             try:
-                ahead = _Ahead(self._pool(), self._source, start, end, self._window)
+                ahead = _Ahead(self._pool(), self._source, start, end, self._window, self._free)
             except BaseException:
                 self._window.give(end - start)
                 raise
@@ -161,7 +164,7 @@ class RangedReader(Closing):
 
 
 class _Loaded:
-    """A range that lies in memory; its room in the window is given back when it was read."""
+    """A range that lies in memory, which is given back by ``release`` when it was read."""
 
     def __init__(self, content: bytearray, release: Callable[[], None]) -> None:
         self._rest = memoryview(content)
@@ -193,17 +196,25 @@ class _Ahead:
         start: int,
         end: int,
         window: Window,
+        free: list[bytearray],
     ) -> None:
         self._source, self._start, self._end = source, start, end
         self._window = window
-        self._future: Future[bytearray] = pool.submit(_load, source, start, end)
+        self._free = free
+        self._future: Future[bytearray] = pool.submit(_load, source, start, end, free)
 
     def result(self) -> _Loaded | Range:
         """The range, waited for; to be read in the caller's thread if no other has begun it."""
         if self._future.cancel():
             self._release()
             return Range(self._source, self._start, self._end)
-        return _Loaded(self._future.result(), self._release)
+        content = self._future.result()
+
+        def release() -> None:
+            self._free.append(content)
+            self._release()
+
+        return _Loaded(content, release)
 
     def drop(self) -> None:
         """Give it up: a thread that is at it ends with the next bytes that come."""
@@ -214,9 +225,15 @@ class _Ahead:
         self._window.give(self._end - self._start)
 
 
-def _load(source: Source, start: int, end: int) -> bytearray:
-    """The bytes from ``start`` to ``end``; not all of them if the reader is closed meanwhile."""
-    content = bytearray(0 if source.closed.is_set() else end - start)
+def _load(source: Source, start: int, end: int, free: list[bytearray]) -> bytearray:
+    """The bytes from ``start`` to ``end``, in memory of ``free`` where that fits; not all of them
+    if the reader is closed meanwhile."""
+    try:
+        content = free.pop()
+    except IndexError:
+        content = bytearray()
+    if len(content) != end - start:
+        content = bytearray(0 if source.closed.is_set() else end - start)
     rest = memoryview(content)
     reading = Range(source, start, end)
     try:

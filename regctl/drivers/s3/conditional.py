@@ -13,13 +13,15 @@ from regctl.drivers.objects.leases import ConditionalWritesIgnoredError, LostRac
 from regctl.drivers.s3.client import Store
 from regctl.drivers.s3.errors import NotImplementedByServerError, PreconditionFailedError
 from regctl.drivers.s3.reading import get
-from regctl.errors import PathExistsError, PathNotFoundError, UnsafeError
+from regctl.errors import PathExistsError, PathNotFoundError, UnavailableError, UnsafeError
 
 #: In the metadata of what is written under a condition: by whom. An answer that is lost makes the
 #: SDK repeat the request, which then fails because of itself.
 _WRITER = "regctl-writer"
 #: How often a write is tried that others make way for in the same moment.
 _TRIES = 5
+#: Where nobody writes but this program.
+_OWN = "/regctl/"
 #: The most that a cell holds.
 _CELL_BYTES = 64 << 10
 
@@ -40,9 +42,14 @@ class ConditionalWrites:
         and nothing is left of the attempt then.
         """
         self._require("IfNoneMatch")
-        if "IfNoneMatch" not in self._heeded and self._head(path) is not None:
-            # Nothing is overwritten by finding out that the condition is ignored.
-            raise PathExistsError(path)
+        if "IfNoneMatch" not in self._heeded:
+            # Nothing of others is overwritten, or removed, by finding out that it is ignored.
+            if not path.startswith(_OWN):
+                probe = f"{_OWN}probes/{secrets.token_hex(16)}"
+                self._write(probe, b"", "IfNoneMatch", "*")
+                self._store.call("delete_object", probe, Key=self._store.keys.key(probe))
+            elif self._head(path) is not None:
+                raise PathExistsError(path)
         etag = self._write(path, content, "IfNoneMatch", "*")
         if etag is None:
             raise PathExistsError(path)
@@ -65,7 +72,10 @@ class ConditionalWrites:
         for _ in range(_TRIES):
             try:
                 etag = self._put(path, content, token, condition, value)
-            except PreconditionFailedError:
+            except (PreconditionFailedError, PathNotFoundError) as error:
+                if isinstance(error, PathNotFoundError) and condition != "IfMatch":
+                    raise
+                # S3 says 404 where there is nothing to be replaced.
                 found = self._head(path)
                 if found is not None:
                     return found[0] if found[1] == token else None
@@ -79,7 +89,7 @@ class ConditionalWrites:
             else:
                 self._try_out(path, content, token, etag, condition, value)
                 return etag
-        return None
+        raise UnavailableError(f"{path}: others write and remove it all the time")
 
     def _try_out(
         self, path: str, content: bytes, token: str, etag: str, condition: str, value: str

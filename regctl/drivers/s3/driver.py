@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from regctl.drivers.base import Entry, Kind, Reader, Writer
+from regctl.drivers.base import Entry, Kind, Probed, Reader, Writer
+from regctl.drivers.bulk import get_in_flight, probe_one_by_one
 from regctl.drivers.objects.leases import Leases
 from regctl.drivers.objects.ranged import RangedReader, Window
-from regctl.drivers.s3 import copying, deleting, listing, reading
+from regctl.drivers.s3 import copying, deleting, discarding, listing, reading
 from regctl.drivers.s3.client import Store, open_store
 from regctl.drivers.s3.conditional import ConditionalWrites, S3Cell
 from regctl.drivers.s3.errors import not_s3
@@ -31,12 +33,16 @@ class S3Driver:
         self._store = store
         self._window = Window()
         self._writes = ConditionalWrites(store)
-        self._leases = Leases(self._cell, now=self.now)
+        self._leases = Leases(self.cell, now=self.now)
         deleting.install(store)
 
     @property
     def name(self) -> str:
         return "s3"
+
+    @property
+    def has_directories(self) -> bool:
+        return False
 
     @property
     def hides_unfinished(self) -> bool:
@@ -63,6 +69,12 @@ class S3Driver:
     def get(self, path: str, limit: int) -> bytes:
         return reading.get(self._store, path, limit)[0]
 
+    def get_many(
+        self, paths: Iterable[str], limit: int
+    ) -> Iterator[tuple[str, bytes | RegctlError]]:
+        store = self._store
+        return get_in_flight(store.pool(), 4 * store.jobs, self.get, paths, limit)
+
     def put(self, path: str, content: bytes, *, if_absent: bool = False) -> None:
         if if_absent:
             self._writes.create(path, content)
@@ -80,6 +92,12 @@ class S3Driver:
 
     def unfinished(self, path: str) -> Iterator[Entry]:
         return listing.unfinished(self._store, path)
+
+    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:
+        return discarding.discard(self._store, self._leases, path, before)
+
+    def cell(self, path: str) -> S3Cell:
+        return S3Cell(self._store, self._writes, path)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:
         if path != "/":
@@ -101,6 +119,9 @@ class S3Driver:
         self, path: str, *, stat: bool = True, descend: Callable[[Entry], bool] | None = None
     ) -> Iterator[Entry]:
         return listing.walk(self._store, path, stat=stat, descend=descend)
+
+    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
+        return probe_one_by_one(self, path, name, others=others)
 
     def move(self, source: str, target: str) -> None:
         copying.move(self._store, source, target)
@@ -134,9 +155,6 @@ class S3Driver:
             if entries_of(self._store, below.next_page().items, stat=False):
                 return True
         return path == "/"
-
-    def _cell(self, path: str) -> S3Cell:
-        return S3Cell(self._store, self._writes, path)
 
 
 def open_s3(parameters: Mapping[str, object], jobs: int) -> S3Driver:

@@ -82,8 +82,8 @@ def unfinished(store: Store, path: str, *, page_keys: int = PAGE_KEYS) -> Iterat
     """The multipart uploads in progress below the directory ``path``, in the server's order: with
     the bytes of their parts and the time of the newest, or of their beginning if they have none.
 
-    Of several with one key the first is the one that a writer goes on with. One that ends
-    meanwhile is left out. A key that is no path of a driver comes as `Kind.OTHER`.
+    Of several with one key a writer goes on with the one that has most. One that ends meanwhile is
+    left out. A key that is no path of a driver comes as `Kind.OTHER`.
     """
     # No more are asked about than can be in flight: who needs only the first gets it soon.
     asked: deque[Future[Entry | None]] = deque()
@@ -98,6 +98,16 @@ def unfinished(store: Store, path: str, *, page_keys: int = PAGE_KEYS) -> Iterat
     finally:
         for each in asked:
             each.cancel()
+
+
+def unfinished_of(
+    store: Store, path: str, *, page_keys: int = PAGE_KEYS
+) -> Iterator[tuple[str, Entry]]:
+    """The multipart uploads of the one file at ``path``: their ids, and what `unfinished` says."""
+    key = store.keys.key(path)
+    for upload in _uploads(store, path.rpartition("/")[0] or SLASH, page_keys):
+        if upload.key == key and (entry := _measure(store, upload, page_keys)):
+            yield upload.upload_id, entry
 
 
 def _walk_directories(
@@ -167,16 +177,19 @@ def _measure(store: Store, upload: Upload, page_keys: int) -> Entry | None:
         "UploadId": upload.upload_id,
         "MaxParts": page_keys,
     }
-    size, newest, last = 0, upload.initiated, 0
+    sizes: dict[int, int] = {}
+    newest, last = upload.initiated, 0
     while True:
         try:
             page = parse_parts(fetch(store.call, "list_parts", path, **arguments))
         except (NoSuchUploadError, PathNotFoundError):
             return None
-        size += page.size
+        for number, size in page.sizes.items():
+            sizes[number] = max(size, sizes.get(number, 0))
         newest = max(newest, page.modified)
         if page.marker is None:
-            return Entry(path, Kind.OTHER if is_odd(path) else Kind.FILE, size, newest)
+            kind = Kind.OTHER if is_odd(path) else Kind.FILE
+            return Entry(path, kind, sum(sizes.values()), newest)
         if page.marker <= last:
             raise not_s3("its listing begins anew instead of going on")
         last = arguments["PartNumberMarker"] = page.marker

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regctl.drivers.s3.client import Store
-from regctl.drivers.s3.errors import NoSuchUploadError, PreconditionFailedError
-from regctl.drivers.s3.parts import Part, completed_etag, copy_ranges, size_of
+from regctl.drivers.s3.errors import NoSuchUploadError
+from regctl.drivers.s3.parts import Part, completed_etag, counted, size_of
 from regctl.errors import PathNotFoundError, StorageError, UnavailableError, UploadInUseError
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +60,36 @@ class MultipartUpload:
                     raise StorageError(f"{self._path}: the server's list of parts does not end")
                 marker = following
 
+    def size(self) -> int:
+        """Bytes of the parts that count; 0 if it is no longer there."""
+        try:
+            return size_of(counted(self.parts()))
+        except UploadInUseError:
+            return 0
+
     def put(self, number: int, body: bytes | bytearray) -> Part:
         """The part ``number``, sent; one of that number before is replaced."""
         with self._there():
             answer = self._call("upload_part", PartNumber=number, Body=body)
         return Part(number, len(body), _bare(answer["ETag"]))
 
-    def copy(self, number: int, source: StoredObject, offset: int, length: int) -> Part:
-        """The part ``number``, copied by the server from the object ``source`` at the same path."""
-        try:
-            with self._there():
-                answer = self._call(
-                    "upload_part_copy",
-                    PartNumber=number,
-                    CopySource={"Bucket": self._store.bucket, "Key": self._key},
-                    CopySourceRange=f"bytes={offset}-{offset + length - 1}",
-                    CopySourceIfMatch=f'"{source.etag}"',
-                )
-        except (PathNotFoundError, PreconditionFailedError) as error:
-            raise changed(self._path) from error
+    def copy(
+        self, number: int, source: str, content: StoredObject, offset: int, length: int
+    ) -> Part:
+        """The part ``number``, copied by the server from ``content`` at the path ``source``.
+
+        Raises `PathNotFoundError`, and `PreconditionFailedError` if another object is there.
+        """
+        with self._there():
+            answer = self._store.call(
+                "upload_part_copy",
+                source,
+                Key=self._key,
+                UploadId=self.id,
+                PartNumber=number,
+                CopySourceRange=f"bytes={offset}-{offset + length - 1}",
+                **pinned(self._store, source, content),
+            )
         return Part(number, length, _bare(answer["CopyPartResult"]["ETag"]))
 
     def complete(self, parts: Sequence[Part]) -> StoredObject:
@@ -105,13 +119,12 @@ class MultipartUpload:
             self._call("abort_multipart_upload")
 
     def _completed(self, parts: Sequence[Part]) -> StoredObject | None:
-        """The object, if it is what completing ``parts`` makes."""
+        """The object, if it is known to be what completing ``parts`` makes: never under KMS."""
         with suppress(StorageError):
             found = find_object(self._store, self._path)
             if found is not None and found.size == size_of(parts):
-                etag = completed_etag(parts)
-                if found.etag == etag or (etag is None and found.etag.endswith(f"-{len(parts)}")):
-                    return found
+                # An object that was there before may have the size, and as many parts.
+                return found if found.etag.lower() == completed_etag(parts) else None
         return None
 
     def _call(self, operation: str, **arguments: object) -> dict[str, Any]:
@@ -130,12 +143,12 @@ class MultipartUpload:
 
 
 def find_uploads(store: Store, path: str) -> list[MultipartUpload]:
-    """The multipart uploads of the file at ``path``, in the server's order (S3: oldest first).
+    """The multipart uploads of the file at ``path``, oldest first, as S3 lists them.
 
     Registries go on with the first. Source: ListMultipartUploads.
     """
     key = store.keys.key(path)
-    found: list[MultipartUpload] = []
+    found: list[tuple[datetime, str]] = []
     seen: set[str] = set()
     marker: dict[str, str] = {}
     while True:
@@ -143,11 +156,10 @@ def find_uploads(store: Store, path: str) -> list[MultipartUpload]:
         uploads = answer.get("Uploads", ())
         new = [entry for entry in uploads if entry["UploadId"] not in seen]
         seen.update(entry["UploadId"] for entry in new)
-        found += (
-            MultipartUpload(store, path, entry["UploadId"]) for entry in new if entry["Key"] == key
-        )
+        found += ((entry["Initiated"], entry["UploadId"]) for entry in new if entry["Key"] == key)
         if not answer.get("IsTruncated"):
-            return found
+            # Some servers list them in no order, and not twice in the same.
+            return [MultipartUpload(store, path, number) for _, number in sorted(found)]
         if not new:
             raise StorageError(f"{path}: the server's list of multipart uploads does not end")
         last = new[-1]
@@ -189,16 +201,33 @@ def _bare(etag: str) -> str:
     return etag.strip('"')
 
 
-def copy_into(upload: MultipartUpload, store: Store, source: StoredObject, size: int) -> list[Part]:
-    """The parts that the first ``size`` bytes of ``source``, `LEAST_PART` or more, now are in
-    ``upload``. Several are copied at a time."""
-    futures = [
-        store.pool().submit(upload.copy, number, source, offset, length)
-        for number, (offset, length) in enumerate(copy_ranges(size, store.copy_chunk_bytes), 1)
-    ]
-    try:
-        return [future.result() for future in futures]
-    finally:
-        for future in futures:
-            future.cancel()
-        wait(futures)
+def pinned(store: Store, source: str, content: StoredObject) -> dict[str, Any]:
+    """Arguments of a copying request: this content of the object at ``source``, and no other."""
+    # The SDK encodes the key.
+    return {
+        "CopySource": {"Bucket": store.bucket, "Key": store.keys.key(source)},
+        "CopySourceIfMatch": f'"{content.etag}"',
+    }
+
+
+def copy_parts(
+    store: Store,
+    upload: MultipartUpload,
+    source: str,
+    content: StoredObject,
+    ranges: Sequence[tuple[int, int]],
+) -> list[Part]:
+    """The parts of ``upload`` that ``ranges`` (offset, length) of ``content``, at the path
+    ``source``, are now. Several are copied at a time; the first error ends it, when those that
+    were begun are done. Raises the errors of `MultipartUpload.copy`."""
+    # Threads of its own: the store's may be fewer, and all of them busy with parts that are sent.
+    with ThreadPoolExecutor(min(store.copy_concurrency, len(ranges))) as pool:
+        copies = [
+            pool.submit(upload.copy, number, source, content, offset, length)
+            for number, (offset, length) in enumerate(ranges, 1)
+        ]
+        try:
+            return [each.result() for each in copies]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -89,10 +89,13 @@ class UploadPage:
 
 @dataclass(frozen=True, slots=True)
 class PartPage:
-    """A page of ListParts: the bytes of its parts, and the time of the newest, 0 if there is none.
-    ``marker`` leads to the next page; None is the end."""
+    """A page of ListParts: the bytes of its parts by their numbers, and the time of the newest, 0
+    if there is none. ``marker`` leads to the next page; None is the end.
 
-    size: int
+    Some servers list a part beside the one that replaced it: the longer one counts, as in
+    `regctl.drivers.s3.parts.counted`."""
+
+    sizes: dict[int, int]
     modified: float
     marker: int | None
 
@@ -139,7 +142,9 @@ def _take(
         return
     element = _TAKEN[operation_model.name].encode()
     found = _BEGINNING.match(body)
-    if found and found[1] == element and body.rstrip().endswith(b"</" + element + b">"):
+    # Some servers name it after the operation's answer (moto: ListPartsResponse).
+    names = (element, element.removesuffix(b"Result") + b"Response")
+    if found and found[1] in names and body.rstrip().endswith(b"</" + found[1] + b">"):
         customized_response_dict[_BODY] = body
         response_dict["body"] = b""
 
@@ -200,12 +205,16 @@ def parse_parts(body: bytes) -> PartPage:
     """The page that ``body`` is. Raises `NotS3Error` if it is none, or not consistent."""
     root, space = _root(body)
     parts = root.findall(space + "Part")
-    size = sum(_number(each.findtext(space + "Size") or "") for each in parts)
+    sizes: dict[int, int] = {}
+    for each in parts:
+        number = _number(each.findtext(space + "PartNumber") or "")
+        size = _number(each.findtext(space + "Size") or "")
+        sizes[number] = max(size, sizes.get(number, 0))
     times = [_time(each.findtext(space + "LastModified") or "") for each in parts]
     if not _is_truncated(root, space):
-        return PartPage(size, max(times, default=0.0), None)
+        return PartPage(sizes, max(times, default=0.0), None)
     marker = _number(root.findtext(space + "NextPartNumberMarker") or "")
-    return PartPage(size, max(times, default=0.0), marker)
+    return PartPage(sizes, max(times, default=0.0), marker)
 
 
 def _root(body: bytes) -> tuple[Xml.Element, str]:

@@ -7,7 +7,8 @@ new multipart upload then begins with. Source: Distribution, ``registry/storage/
 its ``Writer``.
 
 So an object may be there beside multipart uploads, if a writer, or a registry, died at that. It
-holds the content unless the first upload has more: only that was begun with it.
+holds the content unless an upload has more: only that was begun with it. Of several uploads the
+one that has most is the file, the first of these as for registries: see `finding`.
 """
 
 from __future__ import annotations
@@ -21,21 +22,22 @@ from regctl.drivers.forwarding import Closing
 from regctl.drivers.objects.leases import Lease, Leases
 from regctl.drivers.objects.ranged import RangedReader
 from regctl.drivers.s3.client import Store
+from regctl.drivers.s3.errors import PreconditionFailedError
 from regctl.drivers.s3.finding import Found, find, find_sealed
 from regctl.drivers.s3.holding import holds
 from regctl.drivers.s3.multipart import (
     MultipartUpload,
     StoredObject,
     changed,
-    copy_into,
+    copy_parts,
     find_uploads,
     put_object,
     remove_object,
 )
-from regctl.drivers.s3.parts import LEAST_PART, MOST_PARTS, Part, needed
+from regctl.drivers.s3.parts import LEAST_PART, MOST_PARTS, Part, copy_ranges, needed
 from regctl.drivers.s3.reading import ObjectFetch
 from regctl.drivers.s3.sending import Sender
-from regctl.errors import RegctlError, StorageError
+from regctl.errors import PathNotFoundError, RegctlError, StorageError
 
 
 def open_writer(
@@ -90,7 +92,8 @@ class S3Writer(Closing):
         self._is_new = is_new
         self._upload = found.upload
         self._is_full = found.is_full
-        self._others = list(found.others)
+        #: Other uploads of this file, with their bytes; None: begun by this writer.
+        self._others: list[tuple[MultipartUpload, int | None]] = list(found.others)
         self._has_object = found.has_object
         #: The object that the file begins with, before what the sender has.
         self._object = found.content
@@ -177,7 +180,9 @@ class S3Writer(Closing):
         try:
             self._sender.abandon()
             self._lease.check()
-            uploads = [*self._others, *([] if self._upload is None else [self._upload])]
+            uploads = [upload for upload, _ in self._others]
+            if self._upload is not None:
+                uploads.append(self._upload)
             if not self._sealed:
                 uploads += find_uploads(self._store, self._path)
             for upload in {each.id: each for each in uploads}.values():
@@ -193,10 +198,13 @@ class S3Writer(Closing):
             # Nothing went ahead of it: one request instead of three.
             self._sender.wait()
             self._lease.check()
+            # Also if the answer is lost.
+            self._has_object = not self._sealed
             put_object(self._store, self._path, b"".join(self._sender.memory()))
             self._is_superseded = False
             if self._upload is not None:
-                self._others.append(self._upload)
+                self._others.append((self._upload, None))
+                self._upload = None
         else:
             self._materialise()
         self._abort_others()
@@ -207,6 +215,10 @@ class S3Writer(Closing):
             return
         try:
             if not self._committed and not self._sender.has_failed:
+                if self._object is not None and self._object.size:
+                    # It was read. A registry goes on with a multipart upload, and with nothing
+                    # else: to its eyes an object is no upload.
+                    self._begin_again()
                 self._flush()
                 if not self.size and self._is_new and not self._sealed:
                     self._started()
@@ -230,6 +242,13 @@ class S3Writer(Closing):
 
     def _started(self) -> MultipartUpload:
         """The multipart upload that parts go to, begun if there is none."""
+        if self._lease.lost:
+            # Whoever has it now may be sending the same parts of the same upload.
+            self._lease.check()
+        if self._others:
+            # A registry would go on with the first; and of no use is one that has less.
+            self._lease.check()
+            self._abort_others()
         if self._upload is None:
             self._upload = MultipartUpload.start(self._store, self._path)
         return self._upload
@@ -237,8 +256,7 @@ class S3Writer(Closing):
     def _flush(self) -> None:
         self._sender.flush()
         if self._is_superseded:
-            remove_object(self._store, self._path)
-            self._has_object = self._is_superseded = False
+            self._remove_object()
 
     def _materialise(self) -> StoredObject:
         """Everything so far as the object at the path, which the file then consists of."""
@@ -268,7 +286,6 @@ class S3Writer(Closing):
         assert content is not None
         keep = content.size if size is None else size
         self._lease.check()
-        # Smaller than the object, or of no use: but a registry would go on with the first.
         self._abort_others()
         if keep < LEAST_PART:
             beginning = self._download(content, keep)
@@ -279,14 +296,17 @@ class S3Writer(Closing):
                 self._sender.write(beginning)
             return
         upload = MultipartUpload.start(self._store, self._path)
-        self._others.append(upload)
-        parts = copy_into(upload, self._store, content, keep)
-        self._others.remove(upload)
+        self._others.append((upload, None))
+        ranges = copy_ranges(keep, self._store.copy_chunk_bytes)
+        try:
+            parts = copy_parts(self._store, upload, self._path, content, ranges)
+        except (PathNotFoundError, PreconditionFailedError) as error:
+            raise changed(self._path) from error
+        self._others.clear()
         self._upload, self._object = upload, None
         self._sender.reset(parts)
         # Else the object would be taken for the content if this is cut to less.
-        remove_object(self._store, self._path)
-        self._has_object = False
+        self._remove_object()
 
     def _cut_stored(self, size: int, memory: bytes) -> None:
         """Cut the file to ``size``, of which the last bytes, ``memory``, need not be stored yet."""
@@ -308,21 +328,29 @@ class S3Writer(Closing):
         self._sender.abandon()
         self._lease.check()
         if self._upload is not None:
-            self._others.append(self._upload)
+            self._others.append((self._upload, None))
             self._upload, self._is_full = None, False
         if self._has_object:
-            remove_object(self._store, self._path)
+            self._remove_object()
         self._abort_others()
         self._object = None
-        self._has_object = self._is_superseded = False
         self._is_new = True
         self._sender.reset()
 
     def _abort_others(self) -> None:
-        """Remove what other writers left of uploads of this file."""
+        """Remove what other writers left of uploads of this file: not one that has more by now,
+        which somebody is sending to."""
         while self._others:
-            self._others[-1].abort()
+            upload, size = self._others[-1]
+            if size is None or upload.size() <= size:
+                upload.abort()
             self._others.pop()
+
+    def _remove_object(self) -> None:
+        """Remove the object, whose content is in the upload by now, or not wanted."""
+        self._lease.check()
+        remove_object(self._store, self._path)
+        self._has_object = self._is_superseded = False
 
     def _download(self, content: StoredObject, size: int) -> bytes:
         """The first ``size`` bytes of the object."""

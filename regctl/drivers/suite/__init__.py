@@ -17,6 +17,7 @@ from collections.abc import Callable
 import pytest
 
 from regctl.drivers.base import StorageDriver
+from regctl.drivers.suite.cells import CellSuite
 from regctl.drivers.suite.changing import ChangingSuite
 from regctl.drivers.suite.listing import ListingSuite
 from regctl.drivers.suite.reading import ReadingSuite
@@ -39,7 +40,7 @@ _UNSAFE = (
 )
 
 
-class DriverSuite(ReadingSuite, WriterSuite, ListingSuite, ChangingSuite):
+class DriverSuite(ReadingSuite, WriterSuite, ListingSuite, ChangingSuite, CellSuite):
     """The whole contract. The driver is used through `CheckedDriver`, as all drivers are."""
 
     @pytest.mark.parametrize("path", _UNSAFE)
@@ -53,6 +54,7 @@ class DriverSuite(ReadingSuite, WriterSuite, ListingSuite, ChangingSuite):
             lambda: driver.writer(path),
             lambda: driver.stat(path),
             lambda: driver.list(path),
+            lambda: list(driver.probe(path)),
             lambda: list(driver.walk(path)),
             lambda: driver.move(path, "/a/c"),
             lambda: driver.move("/a/b", path),

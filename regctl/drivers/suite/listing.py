@@ -1,10 +1,10 @@
-"""The contract of stat, list and walk."""
+"""The contract of stat, list, probe and walk."""
 
 from __future__ import annotations
 
 import pytest
 
-from regctl.drivers.base import Entry, Kind, StorageDriver
+from regctl.drivers.base import NOT_A_FILE, NOTHING, Entry, Kind, StorageDriver
 from regctl.drivers.suite.shared import Traits, paths_of
 from regctl.errors import PathNotFoundError, RegctlError
 
@@ -23,7 +23,7 @@ _ODD_NAMES = (
 
 
 class ListingSuite(Traits):
-    """stat, list, walk."""
+    """stat, list, probe, walk."""
 
     def test_stat_file(self, driver: StorageDriver) -> None:
         """A file's entry has its size and time."""
@@ -71,6 +71,74 @@ class ListingSuite(Traits):
             Entry("/a/b/y", Kind.DIRECTORY),
         ]
         assert {"/a", "/ab"} <= {entry.path for entry in driver.list("/")}
+
+    def test_probe(self, driver: StorageDriver) -> None:
+        """A probe tells names and kinds, and of each directory the size of one file in it."""
+        for path, size in {
+            "/a/one/link": 71,
+            "/a/two/link": 0,
+            "/a/none/other": 5,
+            "/a/deep/link/x": 5,
+            "/a/file": 5,
+            "/a/one/more/x": 5,
+            "/a/one/beside": 5,
+            "/ab/link": 5,
+        }.items():
+            driver.put(path, b"x" * size)
+        names = {
+            "one": Kind.DIRECTORY,
+            "two": Kind.DIRECTORY,
+            "none": Kind.DIRECTORY,
+            "deep": Kind.DIRECTORY,
+            "file": Kind.FILE,
+        }
+        plain = list(driver.probe("/a"))
+        assert sorted(plain) == sorted((name, kind, NOTHING) for name, kind in names.items())
+        sizes = {"one": 71, "two": 0, "none": NOTHING, "deep": NOT_A_FILE, "file": NOTHING}
+        probed = list(driver.probe("/a", "link"))
+        assert sorted(probed) == sorted((name, names[name], sizes[name]) for name in names)
+        below = {name: size for name, _, size in driver.probe("/a", "more/x")}
+        assert below == {name: 5 if name == "one" else NOTHING for name in names}
+
+    def test_probe_others(self, driver: StorageDriver) -> None:
+        """What stands beside the file asked for comes after its directory, if that is wanted."""
+        for path in ("/a/one/link", "/a/one/beside", "/a/one/more/x", "/a/two/link", "/a/x/y/link"):
+            driver.put(path, b"x")
+        seen = ""
+        found = set()
+        for name, kind, size in driver.probe("/a", "link", others=True):
+            directory, slash, _ = name.partition("/")
+            assert not slash or (directory == seen and size == NOTHING)
+            seen = directory
+            found.add((name, kind))
+        assert found == {
+            ("one", Kind.DIRECTORY),
+            ("one/beside", Kind.FILE),
+            ("one/more", Kind.DIRECTORY),
+            ("two", Kind.DIRECTORY),
+            ("x", Kind.DIRECTORY),
+            ("x/y", Kind.DIRECTORY),
+        }
+
+    def test_probe_where_no_directory_is(self, driver: StorageDriver) -> None:
+        """What is no directory, or not there, is not found; the root is there."""
+        driver.put("/a/file", b"x")
+        for path in ("/none", "/a/file", "/a/file/below"):
+            with pytest.raises(PathNotFoundError) as caught:
+                list(driver.probe(path, "link"))
+            assert caught.value.path == path
+        assert ("a", Kind.DIRECTORY, NOTHING) in list(driver.probe("/"))
+
+    def test_probe_while_deleting(self, driver: StorageDriver) -> None:
+        """What is still to come can be deleted meanwhile, and the probe goes on."""
+        for number in range(20):
+            driver.put(f"/a/{number}/link", b"x")
+        probe = driver.probe("/a", "link", others=True)
+        next(probe)
+        for number in range(20):
+            driver.delete(f"/a/{number}/link")
+            driver.rmdir(f"/a/{number}")
+        assert all(size in (1, NOTHING) for _, _, size in probe)
 
     def test_walk(self, driver: StorageDriver) -> None:
         """A walk yields what is below, a directory before its content, and no neighbour."""

@@ -1,9 +1,10 @@
-"""The contract of read, get and put."""
+"""The contract of read, get, get_many and put."""
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +13,7 @@ from regctl.drivers.base import Kind, StorageDriver
 from regctl.drivers.suite.shared import BIG, Traits, paths_of, read_all, together
 from regctl.errors import (
     DamagedError,
+    NotPermittedPathError,
     PathExistsError,
     PathNotFoundError,
     StorageError,
@@ -19,7 +21,7 @@ from regctl.errors import (
 
 
 class ReadingSuite(Traits):
-    """read, get, put."""
+    """read, get, get_many, put."""
 
     def test_put_and_get(self, driver: StorageDriver) -> None:
         """What was put is there, whatever its directories; putting again replaces it."""
@@ -86,6 +88,48 @@ class ReadingSuite(Traits):
         assert driver.get("/a/b", 5) == b"12345"
         with pytest.raises(DamagedError, match="/a/b"):
             driver.get("/a/b", 4)
+
+    def test_get_many(self, driver: StorageDriver) -> None:
+        """Every path comes back in its turn, with what it holds or what is the matter with it."""
+        contents = {f"/a/{number}/file": b"%d" % number for number in range(50)}
+        for path, content in contents.items():
+            driver.put(path, content)
+        driver.put("/a/empty", b"")
+        driver.put("/a/large", b"x" * 10)
+        odd = ["/a/none", "/a/empty", "/a/large", "/a/1", "/none/at/all", "/a/../b", "/"]
+        paths = [path for pair in zip(contents, odd * 8, strict=False) for path in pair]
+        found = list(driver.get_many(iter(paths), 9))
+        assert [path for path, _ in found] == paths
+        for path, got in found:
+            if path in contents:
+                assert got == contents[path]
+            elif path == "/a/empty":
+                assert got == b""
+            elif path == "/a/large":
+                assert isinstance(got, DamagedError)
+            elif path == "/a/../b":
+                assert isinstance(got, NotPermittedPathError)
+            else:
+                assert isinstance(got, PathNotFoundError)
+                assert got.path == path
+
+    def test_get_many_of_nothing(self, driver: StorageDriver) -> None:
+        """Who asks for nothing gets nothing; of paths that are all refused, the refusals."""
+        assert list(driver.get_many([], 9)) == []
+        assert [path for path, _ in driver.get_many(["x", "//"], 9)] == ["x", "//"]
+
+    def test_get_many_abandoned(self, driver: StorageDriver) -> None:
+        """Paths are taken some way ahead, and no further; who needs no more may leave."""
+        driver.put("/a/b", b"x")
+        taken: list[int] = []
+
+        def endless() -> Iterator[str]:
+            for number in itertools.count():
+                taken.append(number)
+                yield "/a/b"
+
+        assert next(driver.get_many(endless(), 9)) == ("/a/b", b"x")
+        assert len(taken) < 1000
 
     def test_absent(self, driver: StorageDriver) -> None:
         """What is not there is not found, under its own name, and nothing else is the matter."""

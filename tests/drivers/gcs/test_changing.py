@@ -254,7 +254,7 @@ def test_delete_many_is_lazy(gcs_server: GCSServer, gcs_driver: GCSDriver) -> No
 
 def test_cell(gcs_driver: GCSDriver) -> None:
     """Compare-and-swap by generations."""
-    cell, same = gcs_driver.cells("/regctl/locks/x"), gcs_driver.cells("/regctl/locks/x")
+    cell, same = gcs_driver.cell("/regctl/locks/x"), gcs_driver.cell("/regctl/locks/x")
     assert cell.read() is None
     first = cell.write(b"one", None)
     with pytest.raises(LostRaceError):

@@ -11,7 +11,7 @@ from regctl.drivers.objects.leases import ConditionalWritesIgnoredError, LostRac
 from regctl.drivers.s3.client import Store, open_store
 from regctl.drivers.s3.conditional import ConditionalWrites, S3Cell
 from regctl.drivers.s3.driver import S3Driver
-from regctl.errors import PathExistsError, UploadInUseError
+from regctl.errors import PathExistsError, UnavailableError, UploadInUseError
 from tests.servers.faults import FaultProxy, LoseAnswer, s3_error
 from tests.servers.s3 import S3Endpoint
 
@@ -98,6 +98,12 @@ class TestCreate:
         writes.create("/a", b"content")
         assert content_of(behind, "/a") == b"content"
 
+    def test_conflict_that_stays(self, behind: Store, s3_proxy: FaultProxy) -> None:
+        """Nothing is there, so nobody is told that something is."""
+        s3_proxy.inject(s3_error(409, "ConditionalRequestConflict"), method="PUT", times=None)
+        with pytest.raises(UnavailableError, match="/regctl/"):
+            ConditionalWrites(behind).create("/a", b"content")
+
 
 class TestIgnored:
     def test_create(self, careless: Store) -> None:
@@ -110,9 +116,18 @@ class TestIgnored:
 
     def test_nothing_is_overwritten(self, careless: Store) -> None:
         careless.call("put_object", "/a", Key=careless.keys.key("/a"), Body=b"old")
-        with pytest.raises(PathExistsError):
+        with pytest.raises(ConditionalWritesIgnoredError):
             ConditionalWrites(careless).create("/a", b"new")
         assert content_of(careless, "/a") == b"old"
+
+    def test_nothing_is_removed(self, careless: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nor does what came right after somebody looked go with the trial."""
+        writes = ConditionalWrites(careless)
+        careless.call("put_object", "/a", Key=careless.keys.key("/a"), Body=b"theirs")
+        monkeypatch.setattr(writes, "_head", lambda path: None)
+        with pytest.raises(ConditionalWritesIgnoredError):
+            writes.create("/a", b"ours")
+        assert content_of(careless, "/a") == b"theirs"
 
     def test_not_implemented(self, behind: Store, s3_proxy: FaultProxy) -> None:
         s3_proxy.inject(s3_error(501, "NotImplemented"), method="PUT", times=None)
@@ -168,6 +183,15 @@ class TestCell:
         with pytest.raises(LostRaceError):
             cell.write(b"two", first)
         assert cell.read() is None
+
+    def test_replacing_nothing_on_amazon(self, behind: Store, s3_proxy: FaultProxy) -> None:
+        """It answers 404 then: no absence of anything that somebody asked for."""
+        cell = S3Cell(behind, ConditionalWrites(behind), "/regctl/cell")
+        first = cell.write(b"one", None)
+        cell.remove(first)
+        s3_proxy.inject(s3_error(404, "NoSuchKey"), method="PUT", times=None)
+        with pytest.raises(LostRaceError):
+            cell.write(b"two", first)
 
     def test_ignored(self, careless: Store) -> None:
         cell = S3Cell(careless, ConditionalWrites(careless), "/regctl/cell")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from regctl.drivers.s3.client import Store, open_store
+from regctl.drivers.s3.errors import PreconditionFailedError
 from regctl.drivers.s3.multipart import (
     MultipartUpload,
     StoredObject,
@@ -14,7 +18,7 @@ from regctl.drivers.s3.multipart import (
     remove_object,
 )
 from regctl.drivers.s3.parts import LEAST_PART, completed_etag, counted, size_of
-from regctl.errors import UnavailableError, UploadInUseError
+from regctl.errors import PathNotFoundError, UnavailableError, UploadInUseError
 from tests.drivers.s3.writers import MB, PATH, content
 from tests.servers.faults import Drop, FaultProxy, LoseAnswer, s3_error
 from tests.servers.s3 import S3Endpoint
@@ -39,10 +43,17 @@ def test_found_by_the_whole_key(store: Store) -> None:
 
 
 def test_parts_of_many_pages(store: Store) -> None:
-    """More than 1,000 parts are listed in several answers."""
+    """More than 1,000 parts are listed in several answers; so are more than two, if one asks."""
+
+    def ask(params: dict[str, Any], **_: object) -> None:
+        params["MaxParts"] = 2
+
+    store.client.meta.events.register("before-parameter-build.s3.ListParts", ask)
     upload = MultipartUpload.start(store, PATH)
-    list(store.pool().map(lambda number: upload.put(number, b"x"), range(1, 1004)))
-    assert sorted(part.number for part in upload.parts()) == list(range(1, 1004))
+    for number in range(1, 6):
+        upload.put(number, b"x")
+    assert sorted(part.number for part in upload.parts()) == [1, 2, 3, 4, 5]
+    assert store.requests()["ListParts"] == 3
     upload.abort()
 
 
@@ -65,14 +76,14 @@ def test_copies_only_what_was_seen(store: Store) -> None:
     seen = find_object(store, PATH)
     assert seen is not None
     upload = MultipartUpload.start(store, PATH)
-    assert upload.copy(1, seen, 0, 6 * MB).size == 6 * MB
+    assert upload.copy(1, PATH, seen, 0, 6 * MB).size == 6 * MB
     put_object(store, PATH, b"another")
-    with pytest.raises(UploadInUseError, match="changed"):
-        upload.copy(1, seen, 0, 6 * MB)
+    with pytest.raises(PreconditionFailedError, match=PATH):
+        upload.copy(1, PATH, seen, 0, 6 * MB)
     remove_object(store, PATH)
     remove_object(store, PATH)
-    with pytest.raises(UploadInUseError, match="changed"):
-        upload.copy(1, StoredObject(6 * MB, "00"), 0, 6 * MB)
+    with pytest.raises(PathNotFoundError, match=PATH):
+        upload.copy(1, PATH, StoredObject(6 * MB, "00"), 0, 6 * MB)
     upload.abort()
 
 
@@ -100,6 +111,17 @@ def test_answer_to_the_completion_is_lost(
     s3_proxy.inject(LoseAnswer(), method="POST", query="uploadId=", times=1)
     s3_proxy.inject(later, method="POST", query="uploadId=", times=None)
     assert upload.complete(parts) == find_object(spoiled, PATH)
+
+
+def test_what_was_there_before_is_not_taken_for_it(store: Store) -> None:
+    """Of the same size and as many parts, where checksums tell nothing, as under KMS."""
+    before = MultipartUpload.start(store, PATH)
+    before.complete([before.put(1, content(LEAST_PART)), before.put(2, b"old")])
+    upload = MultipartUpload.start(store, PATH)
+    parts = [upload.put(1, content(LEAST_PART)), upload.put(2, b"new")]
+    upload.abort()
+    with pytest.raises(UploadInUseError, match="completed or aborted"):
+        upload.complete([replace(part, etag="not an md5") for part in parts])
 
 
 def test_not_completed(spoiled: Store, s3_proxy: FaultProxy) -> None:

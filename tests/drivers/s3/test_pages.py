@@ -151,9 +151,12 @@ def test_parts() -> None:
         for number in (1, 2)
     )
     page = parse_parts(parts(f"<IsTruncated>false</IsTruncated>{two}"))
-    assert (page.size, page.modified, page.marker) == (30, SECONDS - 3, None)
+    assert (page.sizes, page.modified, page.marker) == ({1: 10, 2: 20}, SECONDS - 3, None)
+    replaced = two.replace("<PartNumber>2", "<PartNumber>1")
+    page = parse_parts(parts(f"<IsTruncated>false</IsTruncated>{replaced}"))
+    assert page.sizes == {1: 20}
     page = parse_parts(parts("<IsTruncated>false</IsTruncated>"))
-    assert (page.size, page.modified, page.marker) == (0, 0.0, None)
+    assert (page.sizes, page.modified, page.marker) == ({}, 0.0, None)
     goes_on = "<IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker>"
     assert parse_parts(parts(goes_on + two)).marker == 2
     with pytest.raises(NotS3Error):

@@ -14,9 +14,13 @@ PATH = "/docker/registry/v2/repositories/a/_uploads/u/data"
 
 
 @functools.cache
+def _content() -> bytes:
+    return random.Random(4).randbytes(40 * MB)
+
+
 def content(size: int = 40 * MB) -> bytes:
     """Bytes without any pattern, always the same; shorter ones are what longer ones begin with."""
-    return random.Random(4).randbytes(40 * MB)[:size]
+    return _content()[:size]
 
 
 def write(writer: Writer, data: bytes) -> None:
