@@ -12,13 +12,22 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import layers, listing, resuming, startup, tarsum, verify
+from benchmarks import (
+    layers,
+    listing,
+    resuming,
+    smallreads,
+    startup,
+    tarsum,
+    transfer_s3,
+    verify,
+)
 from benchmarks.measuring import Line, note, table
 from benchmarks.program import TREE, install
 
 RESULTS = TREE / "benchmarks" / "results.md"
 PROGRAMS = ("docker-registry", "skopeo", "openssl")
-PARTS = ("startup", "layers", "resuming", "tarsum", "verify", "listing")
+PARTS = ("startup", "layers", "resuming", "tarsum", "verify", "listing", "transfer", "smallreads")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,19 +55,23 @@ def _measure(directory: Path, size: int, rounds: int, parts: Sequence[str]) -> l
     program = install(directory)
     if "startup" in parts:
         lines += startup.benchmark(program, rounds)
-    if "layers" in parts or "resuming" in parts:
+    if {"layers", "resuming", "transfer"} & set(parts):
         note(f"writing a layer of {size} bytes")
         layer = layers.Layer(directory / "layer", size)
         if "layers" in parts:
             lines += layers.benchmark(directory, program, layer, rounds)
         if "resuming" in parts:
             lines += resuming.benchmark(directory, program, layer, rounds)
+        if "transfer" in parts:
+            lines += transfer_s3.benchmark(directory, program, layer, rounds)
     if "tarsum" in parts:
         lines += tarsum.benchmark(directory, rounds)
     if "verify" in parts:
         lines += verify.benchmark(directory, program, rounds)
     if "listing" in parts:
         lines += listing.benchmark(directory, rounds)
+    if "smallreads" in parts:
+        lines += smallreads.benchmark(directory, rounds)
     return lines
 
 

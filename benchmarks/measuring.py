@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import subprocess
@@ -23,7 +24,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table: ``value`` must be at most ``limit``, or below it if ``strict``."""
+    """One line of the table: ``value`` must be at most ``limit``, or below it if ``strict``.
+
+    Infinity is no limit: the line only tells.
+    """
 
     what: str
     measured: str
@@ -45,7 +49,7 @@ class Line:
             self.measured,
             self.against,
             f"{self.value:.2f}x" if self.unit == "x" else f"{self.value:.0f}{self.unit}",
-            f"{sign} {self.limit:g}{self.unit}",
+            f"{sign} {self.limit:g}{self.unit}" if self.limit < math.inf else "",
             "PASS" if self.passes else "FAIL",
         )
 

@@ -15,8 +15,8 @@ class PacedDriver(ForwardingDriver):
         super().__init__(inner)
         self._rate = rate
 
-    def writer(self, path: str, *, append: bool = False) -> Writer:
-        return _PacedWriter(super().writer(path, append=append), self._rate)
+    def writer(self, path: str, *, append: bool = False, sealed: bool = False) -> Writer:
+        return _PacedWriter(super().writer(path, append=append, sealed=sealed), self._rate)
 
 
 class _PacedWriter(ForwardingWriter):

@@ -21,6 +21,7 @@ from regctl.errors import RegctlError, UsageError
 COMMANDS = {
     "completion": ("completion", "Print a shell's completion script."),
     "digest": ("digest", "Print the digest of a file; no storage is needed."),
+    "gc": ("gc", "Remove stale uploads, and what nothing needs."),
     "history": ("history", "List every revision that a tag named."),
     "inspect": ("inspect", "Show what a reference is, down to its blobs."),
     "keygen": ("keygen", "Make a key pair that signs."),
@@ -29,13 +30,16 @@ COMMANDS = {
     "pull-manifest": ("pull_manifest", "Write a manifest, byte for byte as stored."),
     "push-layer": ("push_layer", "Store a file as a layer of a repository."),
     "push-manifest": ("push_manifest", "Store a manifest, and give it a tag."),
+    "quarantine": ("quarantine", "List, restore or purge what collections put aside."),
     "rm": ("rm", "Remove a manifest revision from a repository."),
     "rollback": ("rollback", "Move a tag back to a revision that it named before."),
     "sign": ("sign", "Add a signature to a manifest."),
     "tag": ("tag", "Give a tag to a revision, or move it there."),
+    "unlock": ("unlock", "Remove the lock that a collection left."),
     "untag": ("untag", "Remove a tag; its revisions stay."),
     "uploads": ("uploads", "List, cancel or finish uploads in progress."),
     "verify": ("verify", "Check content and signatures, for CI."),
+    "why": ("why", "Explain what keeps a digest, or what would let it go."),
 }
 
 _HELP = """Work on a container registry's storage directly, with no registry in between.

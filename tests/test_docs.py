@@ -14,6 +14,9 @@ import click
 import pytest
 
 from regctl import __version__, cli
+from regctl.drivers.objects.holders import Holder
+from regctl.drivers.objects.identity import Identity
+from regctl.layout.own import GC_LOCK
 from tests import images, schema1
 from tests.commands.conftest import push
 from tests.commands.running import ROOT, Result, regctl
@@ -75,6 +78,35 @@ class Printed:
             self.add_nodes(below)
 
 
+def _lock_of_a_process_that_is_gone() -> bytes:
+    identity = Identity("elsewhere", "", "", 12, 0)
+    holder = Holder("token", identity, GC_LOCK, "gc --blobs", 1.7e9, 1.7e9, "a run")
+    return holder.encode()
+
+
+def _collect(printed: Printed) -> None:
+    """Have a live collection put an image aside."""
+    lost = images.build_image(3)
+    push(printed.storage, "lost:x", lost)
+    digest = str(lost.layers[0].digest)
+    why = [printed.add("`regctl why`", "why", digest).json]
+    assert printed.add("none", "untag", "lost:x", "--yes").code == 0
+    printed.objects["`regctl untag`"] += printed.objects.pop("none")
+    why.append(printed.add("`regctl why`", "why", digest).json)
+    printed.objects["`chains` of `regctl why`"] = [each for one in why for each in one["chains"]]
+    now = ("--grace=0", "--settle=0", "--upload-age=0", "--max-delete=100%", "--tags-are-complete")
+    dry = printed.add("`regctl gc`", "gc", "--untagged", "--dry-run", "-v", *now)
+    runs = [dry.json]
+    for _ in range(2):
+        runs.append(printed.add("`regctl gc`", "gc", "--untagged", "--yes", *now).json)
+    for title in ("uploads", "content"):
+        printed.objects[f"`{title}` of `regctl gc`"] = [each[title] for each in runs]
+    (row,) = printed.add("`regctl quarantine list`", "quarantine").rows
+    restore = ("quarantine", "restore", row["run"], "--yes")
+    printed.add("`regctl quarantine restore`", *restore)
+    printed.add("`regctl quarantine restore`", "quarantine", "purge", "--older-than=0", "--yes")
+
+
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> Printed:
     directory = tmp_path_factory.mktemp("docs")
@@ -116,6 +148,12 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Printed:
     add("`regctl uploads`", "uploads", "--tokens")
     add("`regctl uploads finish`", "uploads", "finish", "app", UPLOAD, "--digest", EMPTY)
     add("`regctl uploads cancel`", "uploads", "cancel", "app", UPLOAD.replace("5", "6"), "--yes")
+    add("`regctl unlock`", "unlock")
+    lock = printed.storage / "regctl/locks/gc"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_bytes(_lock_of_a_process_that_is_gone())
+    add("`regctl unlock`", "unlock")
+    _collect(printed)
     add("`regctl keygen`", "keygen", "--output-prefix", target)
     key = ("--key", f"{target}.key", "--registry-host", "registry.example.com")
     signed = add("`regctl sign`", "sign", "app:v1", *key)

@@ -34,8 +34,23 @@ ENVIRONMENT = [
         "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY sets storage.filesystem.rootdirectory.",
     ),
     (
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE",
+        "Credentials for s3:// storages, with all else that the AWS SDK knows, where the "
+        "configuration has none.",
+    ),
+    (
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "The key file for gs:// storages; without it the application default credentials are "
+        "used. STORAGE_EMULATOR_HOST names an emulator instead of Google.",
+    ),
+    (
         "COSIGN_PASSWORD",
         "The passphrase of private keys, for sign and keygen; set to nothing, the empty one.",
+    ),
+    (
+        "XDG_CACHE_HOME",
+        "Where gc and why keep what manifests name from run to run: regctl/references.sqlite "
+        "below it, or below ~/.cache. It may be removed at any time.",
     ),
     ("NO_COLOR", "If set and not empty, nothing is coloured."),
 ]
@@ -121,6 +136,43 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
     ],
     "regctl rollback": [
         ("Move a tag back:", f"regctl rollback team/app:latest {_DIGEST}"),
+    ],
+    "regctl gc": [
+        ("Remove stale uploads:", "regctl gc --yes"),
+        (
+            "See what no tag leads to, with the reason for each thing:",
+            "regctl gc --untagged --dry-run -v",
+        ),
+        (
+            "Every night beside a running registry, whose configuration says where the storage is:",
+            "regctl --config /etc/docker/registry/config.yml gc --untagged --yes",
+        ),
+        (
+            "At once and for good, while the registry is stopped or read-only:",
+            f"{_STORAGE} gc --untagged --offline",
+        ),
+        (
+            "Only test images, of which each tag keeps its last three:",
+            "regctl gc --untagged --repo 'test/*' --keep-last 3",
+        ),
+    ],
+    "regctl quarantine": [
+        ("What was put aside:", "regctl quarantine"),
+    ],
+    "regctl quarantine purge": [
+        ("Free the space of what nobody missed:", "regctl quarantine purge --older-than 7d --yes"),
+    ],
+    "regctl quarantine restore": [
+        (
+            "Put back what a run took away:",
+            "regctl quarantine restore 20261123T214455.123Z-0f6a7f1d",
+        ),
+    ],
+    "regctl why": [
+        ("What keeps a layer:", f"regctl why {_DIGEST}"),
+    ],
+    "regctl unlock": [
+        ("See who holds the lock, and remove it if it was left:", "regctl unlock"),
     ],
     "regctl uploads": [
         ("All uploads in progress:", "regctl uploads"),

@@ -72,7 +72,8 @@ def _uploads(app: App, registry: Registry, name: object) -> Iterator[UploadInfo]
     if isinstance(name, RepositoryName):
         yield from app.opened(registry.repository(name)).uploads.list()
         return
-    for entry in sorted(registry.catalog().entries.values(), key=lambda each: each.name):
+    found = registry.catalog(hidden=True).entries
+    for entry in sorted(found.values(), key=lambda each: each.name):
         yield from app.opened(registry.repository(entry.name)).uploads.list()
 
 

@@ -83,6 +83,8 @@ def _settings(members: Mapping[str, object], applied: tuple[str, ...], source: s
         http_secret=_text(http, "secret", source, "http.secret"),
         upload_age=_upload_age(storage, source),
         cache=_cache(storage, source),
+        is_registrys=True,
+        is_harbor=_is_harbor(members),
     )
 
 
@@ -128,6 +130,27 @@ def _cache(storage: Mapping[str, object], source: str) -> str | None:
     # Files of registries before 2.1 say layerinfo.
     name = "blobdescriptor" if "blobdescriptor" in cache else "layerinfo"
     return _text(cache, name, source, f"storage.cache.{name}")
+
+
+def _is_harbor(members: Mapping[str, object]) -> bool:
+    """Whether Harbor made the configuration: by its names for itself.
+
+    Source: Harbor, ``make/photon/prepare/templates/registry/config.yml.jinja``.
+    """
+    endpoints = _below(members, "notifications", "endpoints")
+    named = [_below(each, "name") for each in endpoints] if isinstance(endpoints, list) else []
+    named += [
+        _below(members, "auth", "htpasswd", "realm"),
+        _below(members, "auth", "token", "issuer"),
+    ]
+    return any(isinstance(each, str) and each.lower().startswith("harbor") for each in named)
+
+
+def _below(value: object, *names: str) -> object:
+    """The member at ``names``, None where there is none."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _mapping(value: object, source: str, member: str) -> dict[str, object]:

@@ -50,12 +50,16 @@ class Settings:
 
     ``http_secret`` signs upload tokens; ``upload_age`` is the seconds after which an upload is
     stale; ``cache`` names the registry's cache of blob descriptors (``inmemory``, ``redis``).
+    ``is_registrys`` says whether all this is from a registry's own configuration; otherwise nothing
+    is known of the registry. ``is_harbor``: that registry is part of a Harbor.
     """
 
     storage: StorageSettings
     http_secret: str | None = field(default=None, repr=False)
     upload_age: float = DEFAULT_UPLOAD_AGE
     cache: str | None = None
+    is_registrys: bool = False
+    is_harbor: bool = False
 
 
 def make_storage(

@@ -1,26 +1,85 @@
-"""Fixtures for the commands: trees of real registries, and a storage that regctl filled."""
+"""Fixtures for the commands: storages of each kind, empty and filled, and trees of registries."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from functools import cache
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests import images, trees
+from tests.commands.handles import GCS, S3, Directory, Snapshot, Storage, snapshot_of
 from tests.commands.running import regctl
+from tests.commands.storages import KINDS, TREES, kinds_of
 from tests.images import Image, Index
+from tests.servers.gcs_json import GCSServer
+from tests.servers.s3 import S3Endpoint
 
-TreeOf = Callable[[str], trees.Tree]
+#: The fixtures that name one tree each.
+NAMES_OF_TREES = {
+    "tree_name": trees.NAMES,
+    "modern_name": trees.MODERN,
+    "seed_name": trees.SEEDS,
+    "damaged_name": trees.DAMAGED,
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on the kinds of storage that the table has for it, and on nothing else."""
+    module, test = metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__
+    kinds = kinds_of(module, test)
+    if ("kind" in metafunc.fixturenames) != bool(kinds):
+        has = "uses" if "kind" in metafunc.fixturenames else "does not use"
+        raise ValueError(f"{module}::{test} {has} a storage, and the table says {kinds}")
+    if not kinds:
+        return
+    for fixture, names in NAMES_OF_TREES.items():
+        if fixture in metafunc.fixturenames:
+            pairs = [(kind, name) for kind in kinds for name in TREES[kind] if name in names]
+            metafunc.parametrize(("kind", fixture), pairs)
+            return
+    metafunc.parametrize("kind", kinds)
 
 
 @pytest.fixture(scope="session")
-def tree_of(tmp_path_factory: pytest.TempPathFactory) -> TreeOf:
-    """A function that gives a tree by name, unpacked once; nobody changes it."""
-    directory = tmp_path_factory.mktemp("trees")
-    return cache(lambda name: trees.unpack(name, directory))
+def gcs_for_commands() -> Iterator[GCSServer]:
+    """The tests' own GCS server, with one bucket for the whole session."""
+    with GCSServer() as server:
+        yield server
+
+
+MakeStorage = Callable[[str, Path], Storage]
+
+
+@pytest.fixture
+def make_storage(request: pytest.FixtureRequest) -> MakeStorage:
+    """A function that makes an empty storage of a kind; a directory is made where it says."""
+
+    def make(kind: str, directory: Path) -> Storage:
+        if kind == "filesystem":
+            directory.mkdir(mode=0o755)
+            return Directory(directory)
+        # Started when the first test asks, and not for those that need none.
+        if kind in {"s3", "moto"}:
+            server: S3Endpoint = request.getfixturevalue(f"{kind}_server")
+            return S3(server, server.fresh_prefix())
+        gcs: GCSServer = request.getfixturevalue("gcs_for_commands")
+        return GCS(gcs, directory.as_posix().strip("/"))
+
+    return make
+
+
+@pytest.fixture
+def storage(make_storage: MakeStorage, kind: str, tmp_path: Path) -> Iterator[Storage]:
+    """An empty storage of the kind at hand."""
+    made = make_storage(kind, tmp_path / "storage")
+    yield made
+    if isinstance(made, S3):
+        made.server.clean(f"{made.prefix}/")
+    elif isinstance(made, GCS):
+        made.clean()
 
 
 @pytest.fixture(scope="session")
@@ -35,15 +94,7 @@ def index() -> Index:
     return images.build_index(2)
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Path:
-    """An empty storage."""
-    root = tmp_path / "storage"
-    root.mkdir()
-    return root
-
-
-def push(storage: Path, name: str, tagged: Image | Index) -> None:
+def push(storage: Storage | Path, name: str, tagged: Image | Index) -> None:
     """Push ``tagged`` by the command line as ``name`` (REPO:TAG)."""
     repository = name.partition(":")[0]
 
@@ -60,25 +111,88 @@ def push(storage: Path, name: str, tagged: Image | Index) -> None:
 
 
 @pytest.fixture(scope="session")
-def _filled_once(tmp_path_factory: pytest.TempPathFactory, image: Image, index: Index) -> Path:
-    """What `filled` copies: every push waits for the disk, a copy does not."""
+def filled_once(
+    tmp_path_factory: pytest.TempPathFactory, image: Image, index: Index
+) -> dict[str, bytes]:
+    """What `filled` copies: every push waits for the storage, a copy does less so."""
     root = tmp_path_factory.mktemp("filled") / "storage"
     root.mkdir(mode=0o755)
-    push(root, "app:v1", image)
-    push(root, "team/multi:latest", index)
-    return root
+    made = Directory(root)
+    push(made, "app:v1", image)
+    push(made, "team/multi:latest", index)
+    return files_below(root)
+
+
+def files_below(root: Path) -> dict[str, bytes]:
+    """The files below a directory by their path in it."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def snapshot(storage: Storage | Path) -> Snapshot:
+    """All that there is in a storage."""
+    return storage.snapshot() if isinstance(storage, Storage) else snapshot_of(storage)
 
 
 @pytest.fixture
-def filled(storage: Path, _filled_once: Path) -> Path:
+def filled(storage: Storage, filled_once: dict[str, bytes]) -> Storage:
     """A storage with ``app:v1`` (`image`) and ``team/multi:latest`` (`index`)."""
-    shutil.copytree(_filled_once, storage, dirs_exist_ok=True)
+    storage.fill(filled_once)
     return storage
 
 
-def snapshot(root: Path) -> dict[str, bytes | None]:
-    """Everything below ``root``: the content of files, None for directories."""
-    return {
-        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
-        for path in sorted(root.rglob("*"))
-    }
+@dataclass(frozen=True)
+class StoredTree(trees.Tree):
+    """A tree that a registry wrote, in ``storage``; ``root`` has it in a directory."""
+
+    storage: Storage
+
+
+TreeOf = Callable[[str], StoredTree]
+#: Where an upload in progress has its data, in the current layout and in that of 2015.
+UPLOADED = re.compile(r".*/_?uploads/[^/]+/data")
+
+
+def copy_tree(tree: trees.Tree, storage: Storage) -> StoredTree:
+    """Copy a tree into the empty ``storage``; uploads are left there as by a registry."""
+    files = files_below(tree.root)
+    uploaded = [path for path in files if UPLOADED.fullmatch(path)]
+    for path in uploaded:
+        storage.leave(path, files.pop(path))
+    storage.fill(files)
+    return StoredTree(tree.name, tree.root, tree.listing, storage)
+
+
+@pytest.fixture(scope="session")
+def trees_by_kind() -> dict[tuple[str, str], StoredTree]:
+    """The trees that were copied already."""
+    return {}
+
+
+@pytest.fixture
+def tree_of(
+    make_storage: MakeStorage,
+    kind: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    trees_by_kind: dict[tuple[str, str], StoredTree],
+) -> TreeOf:
+    """A function that gives a tree by name, in the kind of storage at hand; nobody changes it."""
+
+    def stored(name: str) -> StoredTree:
+        if ("filesystem", name) not in trees_by_kind:
+            tree = trees.unpack(name, tmp_path_factory.mktemp("tree"))
+            there = StoredTree(tree.name, tree.root, tree.listing, Directory(tree.root))
+            trees_by_kind["filesystem", name] = there
+        if (kind, name) not in trees_by_kind:
+            local = trees_by_kind["filesystem", name]
+            made = make_storage(kind, tmp_path_factory.mktemp("tree"))
+            trees_by_kind[kind, name] = copy_tree(local, made)
+        return trees_by_kind[kind, name]
+
+    return stored
+
+
+assert set(TREES) == set(KINDS)

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TextIO
 from unittest import mock
 
 from regctl import cli
+from tests.commands.handles import Storage
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,8 +79,11 @@ def regctl(
 ) -> Result:
     """Run ``regctl ARGUMENTS`` with nothing in its environment but ``environ``.
 
-    ``storage`` becomes ``--storage``. Standard input is a file of the bytes ``stdin``.
+    ``storage`` becomes ``--storage``, and brings what it needs in the environment. Standard input
+    is a file of the bytes ``stdin``.
     """
+    if isinstance(storage, Storage):
+        environ = {**storage.environ, **(environ or {})}
     line = [os.fspath(each) for each in arguments]
     if storage is not None:
         line = ["--storage", os.fspath(storage), *line]
@@ -146,6 +150,17 @@ def command_line(*arguments: str | os.PathLike[str]) -> list[str]:
     """The command that runs regctl in a process of its own."""
     program = "import sys; from regctl.cli import main; sys.argv[0] = 'regctl'; main()"
     return [sys.executable, "-c", program, *(os.fspath(each) for each in arguments)]
+
+
+def check_no_secret(result: Result, storage: Storage) -> None:
+    """Nothing that is a secret of ``storage``, by its environment or configuration, was said."""
+    members = ("accesskey", "secretkey", "sessiontoken")
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    secrets = {storage.section.get(member) for member in members}
+    secrets |= {storage.environ.get(name) for name in names}
+    said = result.stdout + result.stderr
+    for secret in secrets - {None}:
+        assert str(secret).encode() not in said, "a secret was said"
 
 
 def check_refusal(result: Result, code: int, *words: str, hint: str | None = None) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from regctl.registry.localfile import FileSource
 from tests.commands.conftest import snapshot
+from tests.commands.handles import Snapshot, Storage, blob_at, in_repository
 from tests.commands.running import Result, check_refusal, regctl
 from tests.images import Image
 
@@ -68,27 +69,27 @@ def show(name: str) -> str:
     return f"{name[:12]!r}-{len(name)}"
 
 
-def check_unchanged(storage: Path, before: dict[str, bytes | None]) -> None:
+def check_unchanged(storage: Storage, before: Snapshot) -> None:
     assert snapshot(storage) == before
 
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=show)
-def test_a_bad_repository_name_is_refused_by_every_command(filled: Path, name: str) -> None:
+def test_a_bad_repository_name_is_refused_by_every_command(filled: Storage, name: str) -> None:
     """Before any path is made of it; tests on a root beside which `..` would lead out."""
-    before = snapshot(filled.parent)
+    before = snapshot(filled.directory.parent)
     for line in LINES:
         arguments = [each.replace("REPO", name) for each in line]
         result = regctl(*arguments, storage=filled, stdin=b"x")
         check_refusal(result, 2)
         assert len(result.err) < 1000
         assert "\0" not in result.err
-    assert snapshot(filled.parent) == before
+    assert snapshot(filled.directory.parent) == before
 
 
 @pytest.mark.parametrize(
     "tag", ["", "-x", ".x", "a b", "../x", "a\0", "ü", "t" * 129, "t" * 5000, "v1\n"], ids=show
 )
-def test_a_bad_tag_is_refused(filled: Path, tag: str) -> None:
+def test_a_bad_tag_is_refused(filled: Storage, tag: str) -> None:
     before = snapshot(filled)
     for line in (
         ["push-manifest", f"app:{tag}", "-"],
@@ -123,7 +124,7 @@ def test_a_bad_tag_is_refused(filled: Path, tag: str) -> None:
         (f"{'s' * 4000}:{HEX}", 4, "not supported"),
     ],
 )
-def test_a_bad_digest_is_refused(filled: Path, digest: str, code: int, words: str) -> None:
+def test_a_bad_digest_is_refused(filled: Storage, digest: str, code: int, words: str) -> None:
     before = snapshot(filled)
     for line in (
         ["push-layer", "app", "-", "--digest", digest],
@@ -142,7 +143,7 @@ def test_a_bad_digest_is_refused(filled: Path, digest: str, code: int, words: st
     "digest",
     [f"md5:{'0' * 32}", f"sha1:{'0' * 40}"],
 )
-def test_a_digest_that_is_only_read_is_refused_for_writing(filled: Path, digest: str) -> None:
+def test_a_digest_that_is_only_read_is_refused_for_writing(filled: Storage, digest: str) -> None:
     before = snapshot(filled)
     result = regctl("push-layer", "app", "-", "--digest", digest, storage=filled, stdin=b"x")
     check_refusal(result, 4, "is only read", hint="sha256, sha384 or sha512")
@@ -153,7 +154,7 @@ def test_a_digest_that_is_only_read_is_refused_for_writing(filled: Path, digest:
 # --- FILE ----------------------------------------------------------------------------------------
 
 
-def test_a_file_that_cannot_be_read(filled: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read(filled: Storage, tmp_path: Path) -> None:
     before = snapshot(filled)
     for file, words in (
         (str(tmp_path), "it is a directory"),
@@ -168,7 +169,7 @@ def test_a_file_that_cannot_be_read(filled: Path, tmp_path: Path) -> None:
     check_unchanged(filled, before)
 
 
-def test_a_file_that_cannot_be_written(filled: Path, image: Image, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written(filled: Storage, image: Image, tmp_path: Path) -> None:
     layer = ["pull-layer", "app", str(image.layers[0].digest), "-o"]
     for file, words in (
         (str(tmp_path), "it is a directory"),
@@ -184,7 +185,7 @@ def test_a_file_that_cannot_be_written(filled: Path, image: Image, tmp_path: Pat
 
 
 def test_what_is_no_regular_file_is_never_replaced(
-    filled: Path, image: Image, tmp_path: Path
+    filled: Storage, image: Image, tmp_path: Path
 ) -> None:
     """``-o /dev/null --force`` once made /dev/null a file, for root."""
     layer = ["pull-layer", "app", str(image.layers[0].digest)]
@@ -198,7 +199,7 @@ def test_what_is_no_regular_file_is_never_replaced(
     assert sorted(path.name for path in tmp_path.glob("fifo*")) == ["fifo"]
 
 
-def test_a_file_whose_name_is_no_utf8(filled: Path, tmp_path: Path) -> None:
+def test_a_file_whose_name_is_no_utf8(filled: Storage, tmp_path: Path) -> None:
     file = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xff")
     Path(file).write_bytes(b"content")
     pushed = regctl("push-layer", "app", file, storage=filled)
@@ -229,7 +230,7 @@ def _rewrite(path: Path) -> None:
 @pytest.mark.parametrize("change", [_grow, _shrink, _rewrite])
 @pytest.mark.parametrize("options", [[], ["--no-keep"]])
 def test_a_file_that_changes_while_it_is_read(
-    storage: Path,
+    storage: Storage,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     change: Change,
@@ -251,13 +252,13 @@ def test_a_file_that_changes_while_it_is_read(
     monkeypatch.setattr(FileSource, "readinto", readinto)
     result = regctl("push-layer", "app", file, *options, storage=storage)
     check_refusal(result, 4, "changed while it was read", hint="push it again")
-    assert [path for path, data in snapshot(storage).items() if data is not None] == []
+    assert storage.files() == {}
 
 
 # --- what is no manifest -------------------------------------------------------------------------
 
 
-def refuse_manifest(storage: Path, content: bytes, *words: str) -> Result:
+def refuse_manifest(storage: Storage, content: bytes, *words: str) -> Result:
     before = snapshot(storage)
     result = regctl("push-manifest", "app:bad", "-", storage=storage, stdin=content)
     check_refusal(result, 4, *words)
@@ -288,16 +289,16 @@ def refuse_manifest(storage: Path, content: bytes, *words: str) -> Result:
     ],
     ids=lambda content: repr(content[:24]),
 )
-def test_json_that_is_no_manifest(filled: Path, content: bytes) -> None:
+def test_json_that_is_no_manifest(filled: Storage, content: bytes) -> None:
     refuse_manifest(filled, content)
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"layers":[['])
-def test_deeply_nested_json(filled: Path, opening: bytes) -> None:
+def test_deeply_nested_json(filled: Storage, opening: bytes) -> None:
     refuse_manifest(filled, opening * 200_000)
 
 
-def test_doubled_and_differently_spelled_members(filled: Path, image: Image) -> None:
+def test_doubled_and_differently_spelled_members(filled: Storage, image: Image) -> None:
     """2.8.2 takes the last of `layers` and `LAYERS`: what is pushed must mean one thing."""
     content = image.manifest.content.decode()
     layers = json.dumps(json.loads(content)["layers"])
@@ -306,7 +307,7 @@ def test_doubled_and_differently_spelled_members(filled: Path, image: Image) -> 
         refuse_manifest(filled, doubled.encode(), "layers")
 
 
-def test_schema_1_is_refused(filled: Path) -> None:
+def test_schema_1_is_refused(filled: Storage) -> None:
     content = {
         "schemaVersion": 1,
         "name": "app",
@@ -318,7 +319,7 @@ def test_schema_1_is_refused(filled: Path) -> None:
     refuse_manifest(filled, json.dumps(content).encode(), "schema 1")
 
 
-def test_100_mb_are_no_manifest(filled: Path, tmp_path: Path) -> None:
+def test_100_mb_are_no_manifest(filled: Storage, tmp_path: Path) -> None:
     """Refused by the size alone: it is neither parsed nor held in memory."""
     before = snapshot(filled)
     file = tmp_path / "big.json"
@@ -330,28 +331,21 @@ def test_100_mb_are_no_manifest(filled: Path, tmp_path: Path) -> None:
     check_unchanged(filled, before)
 
 
-def test_100_mb_that_are_stored_as_a_manifest(filled: Path, image: Image) -> None:
+def test_100_mb_that_are_stored_as_a_manifest(filled: Storage, image: Image) -> None:
     value = image.digest.hex
-    os.truncate(filled / f"docker/registry/v2/blobs/sha256/{value[:2]}/{value}/data", 100 << 20)
+    os.truncate(filled.directory / blob_at(value), 100 << 20)
     check_refusal(regctl("pull-manifest", "app:v1", storage=filled), 5, value, "104857600 bytes")
     shown = regctl("inspect", "app:v1", storage=filled)
     assert shown.code == 1
     assert "104857600 bytes" in shown.out
 
 
-def test_deeply_nested_json_that_is_stored(filled: Path) -> None:
+def test_deeply_nested_json_that_is_stored(filled: Storage) -> None:
     content = b'{"schemaVersion": 2, "config": ' + b"[" * 200_000
     value = hashlib.sha256(content).hexdigest()
-    root = filled / "docker/registry/v2"
-    for path, data in (
-        (f"blobs/sha256/{value[:2]}/{value}/data", content),
-        (
-            f"repositories/app/_manifests/revisions/sha256/{value}/link",
-            f"sha256:{value}".encode(),
-        ),
-    ):
-        (root / path).parent.mkdir(parents=True)
-        (root / path).write_bytes(data)
+    filled.write(blob_at(value), content)
+    link = in_repository("app", f"_manifests/revisions/sha256/{value}/link")
+    filled.write(link, f"sha256:{value}")
     reference = f"app@sha256:{value}"
     shown = regctl("inspect", reference, storage=filled)
     assert shown.code == 1
@@ -384,17 +378,17 @@ def test_deeply_nested_json_that_is_stored(filled: Path) -> None:
     ids=lambda value: repr(value[:12]),
 )
 def test_a_link_that_is_none_is_damage(
-    filled: Path, image: Image, content: bytes, words: str
+    filled: Storage, image: Image, content: bytes, words: str
 ) -> None:
-    root = filled / "docker/registry/v2/repositories/app"
     layer, manifest = image.layers[0].digest, image.digest
     links = {
-        root / f"_layers/sha256/{layer.hex}/link": ["pull-layer", "app", str(layer)],
-        root / f"_manifests/revisions/sha256/{manifest.hex}/link": ["pull-manifest", "app:v1"],
+        f"_layers/sha256/{layer.hex}/link": ["pull-layer", "app", str(layer)],
+        f"_manifests/revisions/sha256/{manifest.hex}/link": ["pull-manifest", "app:v1"],
     }
-    for link, line in links.items():
-        sound = link.read_bytes()
-        link.write_bytes(sound + b"\n" if content == b"NEWLINE" else content)
+    for path, line in links.items():
+        link = in_repository("app", path)
+        sound = filled.read(link)
+        filled.write(link, sound + b"\n" if content == b"NEWLINE" else content)
         before = snapshot(filled)
         check_refusal(regctl(*line, storage=filled), 5, "link", words)
         shown = regctl("inspect", "app:v1", storage=filled)
@@ -403,15 +397,15 @@ def test_a_link_that_is_none_is_damage(
         assert words in shown.out + shown.err
         assert regctl("ls", "app", storage=filled).lines == ["v1"]
         check_unchanged(filled, before)
-        link.write_bytes(sound)
+        filled.write(link, sound)
     assert regctl("inspect", "app:v1", storage=filled).code == 0
 
 
-def test_something_else_in_the_place_of_a_file(filled: Path, image: Image) -> None:
+def test_something_else_in_the_place_of_a_file(filled: Storage, image: Image) -> None:
     """Directories, symlinks and fifos where content should be: damage, never followed."""
     value = image.layers[0].digest.hex
-    path = filled / f"docker/registry/v2/blobs/sha256/{value[:2]}/{value}/data"
-    outside = filled.parent / "outside"
+    path = filled.directory / blob_at(value)
+    outside = filled.directory.parent / "outside"
     outside.write_bytes(path.read_bytes())
     makers: list[Callable[[], None]] = [
         path.mkdir,

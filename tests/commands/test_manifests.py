@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import snapshot
+from tests.commands.handles import Storage, blob_at, in_repository
 from tests.commands.running import check_refusal, regctl
 from tests.images import OCI_INDEX, OCI_MANIFEST, Image, Index
 
@@ -17,14 +18,14 @@ def changed(image: Image, **members: object) -> bytes:
     return json.dumps(json.loads(image.manifest.content) | members).encode()
 
 
-def test_push_prints_the_digest_alone(filled: Path, image: Image) -> None:
+def test_push_prints_the_digest_alone(filled: Storage, image: Image) -> None:
     content = image.manifest.content
     result = regctl("push-manifest", "app:v2", "-", storage=filled, stdin=content)
     assert (result.code, result.out, result.err) == (0, f"{image.digest}\n", "")
     assert regctl("ls", "app", storage=filled).lines == ["v1", "v2"]
 
 
-def test_push_in_json(filled: Path, image: Image, tmp_path: Path) -> None:
+def test_push_in_json(filled: Storage, image: Image, tmp_path: Path) -> None:
     file = tmp_path / "manifest.json"
     file.write_bytes(image.manifest.content)
     result = regctl("push-manifest", "app", file, "--format=json", storage=filled)
@@ -39,7 +40,7 @@ def test_push_in_json(filled: Path, image: Image, tmp_path: Path) -> None:
     }
 
 
-def test_push_by_digest_demands_it(filled: Path, image: Image) -> None:
+def test_push_by_digest_demands_it(filled: Storage, image: Image) -> None:
     reference = "app@sha256:" + "0" * 64
     before = snapshot(filled)
     content = image.manifest.content
@@ -50,7 +51,9 @@ def test_push_by_digest_demands_it(filled: Path, image: Image) -> None:
     assert regctl("push-manifest", reference, "-", storage=filled, stdin=content).code == 0
 
 
-def test_every_reason_is_reported_at_once_and_nothing_written(storage: Path, image: Image) -> None:
+def test_every_reason_is_reported_at_once_and_nothing_written(
+    storage: Storage, image: Image
+) -> None:
     regctl("push-layer", "app", "-", storage=storage, stdin=b"x")
     before = snapshot(storage)
     arguments = ("push-manifest", "app:v1", "-")
@@ -65,7 +68,7 @@ def test_every_reason_is_reported_at_once_and_nothing_written(storage: Path, ima
     assert snapshot(storage) == before
 
 
-def test_mount_from_another_repository(filled: Path, image: Image) -> None:
+def test_mount_from_another_repository(filled: Storage, image: Image) -> None:
     content = image.manifest.content
     arguments = ("push-manifest", "copy:v1", "-", "--format=json")
     assert regctl(*arguments, storage=filled, stdin=content).code == 4
@@ -76,7 +79,7 @@ def test_mount_from_another_repository(filled: Path, image: Image) -> None:
     assert (missing.code, missing.error["code"]) == (3, "repository-not-found")
 
 
-def test_an_index_wants_its_children(filled: Path, index: Index, image: Image) -> None:
+def test_an_index_wants_its_children(filled: Storage, index: Index, image: Image) -> None:
     content = index.manifest.content
     arguments = ("push-manifest", "app:multi", "-")
     refused = regctl(*arguments, storage=filled, stdin=content)
@@ -96,7 +99,7 @@ def test_an_index_wants_its_children(filled: Path, index: Index, image: Image) -
     ],
 )
 def test_what_registries_cannot_serve_needs_a_flag_that_names_the_danger(
-    filled: Path, image: Image, members: dict[str, object], option: str, words: str
+    filled: Storage, image: Image, members: dict[str, object], option: str, words: str
 ) -> None:
     content = changed(image, **members)
     before = snapshot(filled)
@@ -109,7 +112,7 @@ def test_what_registries_cannot_serve_needs_a_flag_that_names_the_danger(
     assert accepted.err.startswith("warning: accepted as asked: ")
 
 
-def test_pull_gives_the_bytes_as_they_are(filled: Path, index: Index, tmp_path: Path) -> None:
+def test_pull_gives_the_bytes_as_they_are(filled: Storage, index: Index, tmp_path: Path) -> None:
     for reference in ("team/multi:latest", f"team/multi@{index.digest}"):
         result = regctl("pull-manifest", reference, storage=filled)
         assert (result.code, result.stdout, result.err) == (0, index.manifest.content, "")
@@ -131,7 +134,7 @@ def test_pull_gives_the_bytes_as_they_are(filled: Path, index: Index, tmp_path: 
     assert target.read_bytes() == index.manifest.content
 
 
-def test_pull_finds_nothing(filled: Path) -> None:
+def test_pull_finds_nothing(filled: Storage) -> None:
     none = "sha256:" + "0" * 64
     check_refusal(regctl("pull-manifest", "app:no", storage=filled), 3, "no tag no", hint="ls app")
     check_refusal(regctl("pull-manifest", f"app@{none}", storage=filled), 3, f"no manifest {none}")
@@ -141,17 +144,16 @@ def test_pull_finds_nothing(filled: Path) -> None:
     assert (refused.code, refused.error["code"]) == (2, "usage")
 
 
-def test_a_manifest_that_rotted_is_refused(filled: Path, image: Image) -> None:
+def test_a_manifest_that_rotted_is_refused(filled: Storage, image: Image) -> None:
     value = image.digest.hex
-    path = filled / f"docker/registry/v2/blobs/sha256/{value[:2]}/{value}/data"
-    path.write_bytes(image.manifest.content.replace(b"2", b"3", 1))
+    filled.write(blob_at(image.digest), image.manifest.content.replace(b"2", b"3", 1))
     check_refusal(regctl("pull-manifest", "app:v1", storage=filled), 5, value)
     shown = regctl("inspect", "app:v1", storage=filled)
     assert shown.code == 1
     assert "PROBLEM" in shown.lines[0]
 
 
-def test_ls(filled: Path, image: Image) -> None:
+def test_ls(filled: Storage, image: Image) -> None:
     result = regctl("ls", storage=filled)
     assert (result.code, result.out, result.err) == (0, "app\nteam/multi\n", "")
     rows = regctl("ls", "--format=json", storage=filled).rows
@@ -163,13 +165,13 @@ def test_ls(filled: Path, image: Image) -> None:
     check_refusal(regctl("ls", "app:v1", storage=filled), 2, "'app:v1' names more")
 
 
-def test_ls_of_an_empty_storage_is_empty(storage: Path) -> None:
+def test_ls_of_an_empty_storage_is_empty(storage: Storage) -> None:
     assert regctl("ls", storage=storage).code == 0
     assert regctl("ls", storage=storage).stdout == b""
 
 
-def test_ls_warns_of_what_it_cannot_show(filled: Path) -> None:
-    repositories = filled / "docker/registry/v2/repositories"
+def test_ls_warns_of_what_it_cannot_show(filled: Storage) -> None:
+    repositories = filled.directory / "docker/registry/v2/repositories"
     (repositories / "Upper/_layers").mkdir(parents=True)
     (repositories / "elsewhere").symlink_to("/")
     (repositories / "old/manifests/tags/v1/current").mkdir(parents=True)
@@ -187,17 +189,15 @@ def test_ls_warns_of_what_it_cannot_show(filled: Path) -> None:
     check_refusal(regctl("ls", "elsewhere/tmp", storage=filled), 5, "is a symlink")
 
 
-def test_a_repository_in_both_layouts_is_reported(filled: Path) -> None:
-    app = filled / "docker/registry/v2/repositories/app"
-    (app / "manifests/tags/old/current").mkdir(parents=True)
-    (app / "manifests/tags/old/current/link").write_text("sha256:" + "0" * 64)
+def test_a_repository_in_both_layouts_is_reported(filled: Storage) -> None:
+    filled.write(in_repository("app", "manifests/tags/old/current/link"), "sha256:" + "0" * 64)
     result = regctl("ls", "app", storage=filled)
     assert (result.code, result.lines) == (0, ["v1"])
     assert result.err.startswith("warning: the repository app holds directories of the current")
     check_refusal(regctl("untag", "app:v1", "--yes", storage=filled), 6, "layout of the 2015")
 
 
-def test_inspect_shows_the_tree(filled: Path, index: Index) -> None:
+def test_inspect_shows_the_tree(filled: Storage, index: Index) -> None:
     result = regctl("inspect", "team/multi:latest", storage=filled)
     assert (result.code, result.err) == (0, "")
     first = f"manifest {index.digest} {index.manifest.size} {OCI_INDEX}"
@@ -221,7 +221,7 @@ def test_inspect_shows_the_tree(filled: Path, index: Index) -> None:
     ]
 
 
-def test_inspect_shows_referrers(filled: Path, image: Image) -> None:
+def test_inspect_shows_referrers(filled: Storage, image: Image) -> None:
     signature = changed(
         image, subject=image.manifest.descriptor(), artifactType="application/x-signature"
     )
@@ -233,11 +233,9 @@ def test_inspect_shows_referrers(filled: Path, image: Image) -> None:
     assert referrer["artifact_type"] == "application/x-signature"
 
 
-def test_inspect_names_what_is_missing(filled: Path, image: Image) -> None:
-    value = image.layers[0].digest.hex
-    (filled / f"docker/registry/v2/blobs/sha256/{value[:2]}/{value}/data").unlink()
-    link = filled / f"docker/registry/v2/repositories/app/_layers/sha256/{image.config.digest.hex}"
-    (link / "link").unlink()
+def test_inspect_names_what_is_missing(filled: Storage, image: Image) -> None:
+    filled.remove(blob_at(image.layers[0].digest))
+    filled.remove(in_repository("app", f"_layers/sha256/{image.config.digest.hex}/link"))
     result = regctl("inspect", "app:v1", storage=filled)
     assert result.code == 1
     problems = [line for line in result.lines if line.startswith("problem: ")]
@@ -246,7 +244,7 @@ def test_inspect_names_what_is_missing(filled: Path, image: Image) -> None:
     assert f"its blob {image.layers[0].digest} is missing" in problems[1]
 
 
-def test_inspect_a_repository(filled: Path, image: Image) -> None:
+def test_inspect_a_repository(filled: Storage, image: Image) -> None:
     result = regctl("inspect", "app", storage=filled)
     assert result.lines == [
         "repository app (current layout)",

@@ -11,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from regctl.digest import Digest
-from regctl.drivers.filesystem import FilesystemDriver
 from regctl.layout import Reference
 from regctl.registry import Registry, Repository
 from regctl.registry.tagging import push_manifest
@@ -31,6 +30,7 @@ from regctl.signature.policy_identity import MatchRepoDigestOrExact, refusal
 from regctl.signature.policy_reference import DockerReference
 from tests import schema1
 from tests.commands.conftest import TreeOf, snapshot
+from tests.commands.handles import Directory, Storage, blob_at, in_repository
 from tests.commands.running import Result, check_refusal, regctl
 from tests.commands.test_terminal import on_terminal, plain
 from tests.images import Image, Index, build_image
@@ -51,16 +51,16 @@ def key_file(name: str) -> str:
     return str(VECTORS / "keys" / f"{name}.key")
 
 
-def sign(storage: Path, reference: str, *options: str, key: str = "ed") -> Result:
+def sign(storage: Storage, reference: str, *options: str, key: str = "ed") -> Result:
     arguments = [reference, "--key", key_file(key), "--registry-host", HOST, *options]
     return regctl("sign", *arguments, storage=storage, environ=ENVIRON)
 
 
-def repository_of(storage: Path, name: str = "app") -> Repository:
-    return Registry(FilesystemDriver(str(storage))).repository(Reference.parse(name).repository)
+def repository_of(storage: Storage, name: str = "app") -> Repository:
+    return Registry(storage.driver).repository(Reference.parse(name).repository)
 
 
-def signatures(storage: Path, digest: Digest, name: str = "app") -> list[CosignSignature]:
+def signatures(storage: Storage, digest: Digest, name: str = "app") -> list[CosignSignature]:
     repository = repository_of(storage, name)
     holder = repository.tags.get(signature_tag(digest))
     found = parse_signature_manifest(repository.manifests.get(holder))
@@ -71,7 +71,7 @@ def signatures(storage: Path, digest: Digest, name: str = "app") -> list[CosignS
 
 
 def judged(
-    storage: Path, digest: Digest, key: str, identity: Identity | None = None, name: str = "app"
+    storage: Storage, digest: Digest, key: str, identity: Identity | None = None, name: str = "app"
 ) -> Judgement:
     trust = Trust((public_key(key),))
     return judge(signatures(storage, digest, name), Subject(digest), trust, identity)
@@ -81,14 +81,14 @@ def judged(
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_every_kind_of_key_signs(filled: Path, image: Image, key: str) -> None:
+def test_every_kind_of_key_signs(filled: Storage, image: Image, key: str) -> None:
     result = sign(filled, "app:v1", key=key)
     assert (result.code, result.lines) == (0, [str(image.digest)])
     assert f"app@{image.digest}: signed as {HOST}/app:v1" in result.err
     assert judged(filled, image.digest, key).verdict is Verdict.TRUSTED
 
 
-def test_what_it_says_in_json(filled: Path, image: Image) -> None:
+def test_what_it_says_in_json(filled: Storage, image: Image) -> None:
     first = sign(filled, "app:v1", "--format=json").json
     tag = str(signature_tag(image.digest))
     holder = repository_of(filled).tags.get(signature_tag(image.digest))
@@ -111,7 +111,7 @@ def test_what_it_says_in_json(filled: Path, image: Image) -> None:
     assert again["signed"] == [{**first["signed"][0], "existed": True}]
 
 
-def test_signing_again_changes_nothing_and_says_so(filled: Path, image: Image) -> None:
+def test_signing_again_changes_nothing_and_says_so(filled: Storage, image: Image) -> None:
     sign(filled, "app:v1", key="a")
     before = snapshot(filled)
     again = sign(filled, "app:v1", key="a")
@@ -120,7 +120,7 @@ def test_signing_again_changes_nothing_and_says_so(filled: Path, image: Image) -
     assert snapshot(filled) == before
 
 
-def test_signatures_add_up(filled: Path, image: Image) -> None:
+def test_signatures_add_up(filled: Storage, image: Image) -> None:
     for key in ("a", "rsa", "ed"):
         sign(filled, "app:v1", key=key)
     for key, verdict in (
@@ -135,7 +135,7 @@ def test_signatures_add_up(filled: Path, image: Image) -> None:
 
 @pytest.mark.parametrize("by_digest", [False, True])
 def test_the_name_that_is_signed_is_what_nodes_ask_for(
-    filled: Path, image: Image, by_digest: bool
+    filled: Storage, image: Image, by_digest: bool
 ) -> None:
     """A node with the default rule asks for the image just as REF does."""
     reference = f"app@{image.digest}" if by_digest else "app:v1"
@@ -150,7 +150,7 @@ def test_the_name_that_is_signed_is_what_nodes_ask_for(
     assert judged(filled, image.digest, "ed", identity).verdict is Verdict.TRUSTED
 
 
-def test_an_index_with_and_without_its_manifests(filled: Path, index: Index) -> None:
+def test_an_index_with_and_without_its_manifests(filled: Storage, index: Index) -> None:
     children = [image.digest for image in index.images]
     alone = sign(filled, "team/multi:latest")
     assert alone.lines == [str(index.digest)]
@@ -166,7 +166,7 @@ def test_an_index_with_and_without_its_manifests(filled: Path, index: Index) -> 
         assert judged(filled, digest, "ed", name="team/multi").verdict is Verdict.TRUSTED
 
 
-def test_a_manifest_of_an_index_that_is_not_here(filled: Path, index: Index) -> None:
+def test_a_manifest_of_an_index_that_is_not_here(filled: Storage, index: Index) -> None:
     gone = index.images[0].digest
     assert regctl("rm", f"team/multi@{gone}", "--yes", "--force", storage=filled).code == 0
     before = snapshot(filled)
@@ -177,7 +177,7 @@ def test_a_manifest_of_an_index_that_is_not_here(filled: Path, index: Index) -> 
     assert sparse.lines == [str(index.images[1].digest), str(index.digest)]
 
 
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(filled: Path, index: Index) -> None:
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(filled: Storage, index: Index) -> None:
     sign(filled, "team/multi:latest")
     before = snapshot(filled)
     plan = sign(filled, "team/multi:latest", "--recursive", "--dry-run").lines
@@ -189,7 +189,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(filled: Path, index: I
     assert data == {"dry_run": True, "plan": [plan[2]]}
 
 
-def test_a_chain_lies_beside_the_signature(filled: Path, image: Image, tmp_path: Path) -> None:
+def test_a_chain_lies_beside_the_signature(filled: Storage, image: Image, tmp_path: Path) -> None:
     issuer = issue("an authority", ca=True)
     leaf = issue("a signer", issuer)
     key, chain = tmp_path / "leaf.pem", tmp_path / "chain.pem"
@@ -214,17 +214,24 @@ def test_a_chain_lies_beside_the_signature(filled: Path, image: Image, tmp_path:
 
 
 @pytest.fixture(scope="module")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def foreign_once(tmp_path_factory: pytest.TempPathFactory) -> Directory:
     """A storage into which skopeo pushed signed images, and hostile ones were put."""
     root = tmp_path_factory.mktemp("foreign")
     with tarfile.open(VECTORS / "root.tar.gz") as tar:
         tar.extractall(root, filter="data")
-    return root
+    return Directory(root)
+
+
+@pytest.fixture
+def foreign(kind: str, foreign_once: Directory) -> Storage:
+    """The same for every test, which adds to it."""
+    assert kind == foreign_once.kind
+    return foreign_once
 
 
 @pytest.mark.parametrize("entry", COSIGN["images"], ids=lambda e: f"{e['repository']}:{e['tag']}")
 def test_beside_the_signatures_of_skopeo_and_of_nobody(
-    foreign: Path, entry: dict[str, Any]
+    foreign: Storage, entry: dict[str, Any]
 ) -> None:
     """Whatever there is stays as it is, and what is said of it by the keys stays the same."""
     name, digest = entry["repository"], Digest.parse(entry["digest"])
@@ -249,9 +256,9 @@ def test_beside_the_signatures_of_skopeo_and_of_nobody(
 
 
 def test_a_registry_serves_the_signatures(
-    filled: Path, index: Index, registry_server: RegistryFactory, skopeo: Skopeo
+    filled: Storage, index: Index, registry_server: RegistryFactory, skopeo: Skopeo
 ) -> None:
-    server = registry_server(filled)
+    server = registry_server(filled.directory)
     for key in ("ed", "rsa"):
         assert sign(filled, "team/multi:latest", "--recursive", key=key).code == 0
     for digest in (index.digest, index.images[0].digest):
@@ -280,11 +287,9 @@ def test_a_registry_serves_the_signatures(
 
 
 @pytest.fixture
-def old(storage: Path) -> tuple[Path, Digest]:
+def old(storage: Storage) -> tuple[Storage, Digest]:
     """A storage with the schema 1 manifest ``old:v1``, signed once, and its revision."""
-    repository = Registry(FilesystemDriver(str(storage))).repository_to_fill(
-        Reference.parse("old").repository
-    )
+    repository = Registry(storage.driver).repository_to_fill(Reference.parse("old").repository)
     layer = build_image(5, layers=1, size=100).layers[0]
     push_layer(repository, layer.content)
     payload = schema1.payload_of("old", "v1", [layer.digest])
@@ -304,7 +309,7 @@ def old(storage: Path) -> tuple[Path, Digest]:
     ],
     ids=["jwk", "pem", "cosign", "pkcs8"],
 )
-def test_schema_1_gets_a_signature_beside_it(old: tuple[Path, Digest], key: Path) -> None:
+def test_schema_1_gets_a_signature_beside_it(old: tuple[Storage, Digest], key: Path) -> None:
     storage, revision = old
     arguments = ["sign", "old:v1", "--key", str(key)]
     dry = regctl(*arguments, "--dry-run", storage=storage, environ=ENVIRON)
@@ -329,7 +334,7 @@ def test_schema_1_gets_a_signature_beside_it(old: tuple[Path, Digest], key: Path
     assert snapshot(storage) == before
 
 
-def test_schema_1_takes_no_ed25519_key(old: tuple[Path, Digest]) -> None:
+def test_schema_1_takes_no_ed25519_key(old: tuple[Storage, Digest]) -> None:
     storage, _ = old
     result = regctl("sign", "old:v1", "--key", key_file("ed"), storage=storage)
     check_refusal(result, 2, "Ed25519", hint="EC")
@@ -338,7 +343,7 @@ def test_schema_1_takes_no_ed25519_key(old: tuple[Path, Digest]) -> None:
 # --- keys and passphrases ------------------------------------------------------------------------
 
 
-def test_a_wrong_passphrase_is_said_and_not_shown(filled: Path) -> None:
+def test_a_wrong_passphrase_is_said_and_not_shown(filled: Storage) -> None:
     arguments = ["sign", "app:v1", "--key", key_file("a"), "--registry-host", HOST]
     before = snapshot(filled)
     wrong = regctl(*arguments, storage=filled, environ={"COSIGN_PASSWORD": "not-this-one"})
@@ -353,7 +358,7 @@ def test_a_wrong_passphrase_is_said_and_not_shown(filled: Path) -> None:
 
 @pytest.mark.parametrize(("typed", "code"), [(PASSPHRASE, 0), ("wrong", 2)])
 def test_the_passphrase_is_asked_for_on_a_terminal(
-    filled: Path, image: Image, typed: str, code: int
+    filled: Storage, image: Image, typed: str, code: int
 ) -> None:
     question = f"Passphrase of {key_file('a')}: "
     session = on_terminal(
@@ -372,7 +377,7 @@ def test_the_passphrase_is_asked_for_on_a_terminal(
         assert judged(filled, image.digest, "a").verdict is Verdict.TRUSTED
 
 
-def test_a_key_of_keygen_signs(filled: Path, image: Image, tmp_path: Path) -> None:
+def test_a_key_of_keygen_signs(filled: Storage, image: Image, tmp_path: Path) -> None:
     prefix = str(tmp_path / "own")
     environ = {"COSIGN_PASSWORD": ""}
     assert regctl("keygen", "--output-prefix", prefix, environ=environ).code == 0
@@ -404,7 +409,9 @@ def test_a_key_of_keygen_signs(filled: Path, image: Image, tmp_path: Path) -> No
         (["app:v1", "--key", "KEY", "--chain", "absent", "--registry-host", HOST], 2, "absent"),
     ],
 )
-def test_refusals_change_nothing(filled: Path, arguments: list[str], code: int, words: str) -> None:
+def test_refusals_change_nothing(
+    filled: Storage, arguments: list[str], code: int, words: str
+) -> None:
     before = snapshot(filled)
     files = {"KEY": key_file("ed"), "PUBLIC": str(VECTORS / "keys" / "ed.pub")}
     line = [files.get(each, each) for each in arguments]
@@ -412,19 +419,18 @@ def test_refusals_change_nothing(filled: Path, arguments: list[str], code: int, 
     assert snapshot(filled) == before
 
 
-def test_a_damaged_manifest_is_not_signed(filled: Path, image: Image) -> None:
-    blob = filled / "docker/registry/v2/blobs/sha256" / image.digest.hex[:2] / image.digest.hex
-    (blob / "data").write_bytes(image.manifest.content[:-1] + b" ")
+def test_a_damaged_manifest_is_not_signed(filled: Storage, image: Image) -> None:
+    filled.write(blob_at(image.digest), image.manifest.content[:-1] + b" ")
     before = snapshot(filled)
     check_refusal(sign(filled, "app:v1"), 5, "damaged")
     assert snapshot(filled) == before
 
 
-def test_signatures_that_cannot_be_read_stay(filled: Path, image: Image) -> None:
+def test_signatures_that_cannot_be_read_stay(filled: Storage, image: Image) -> None:
     assert sign(filled, "app:v1").code == 0
     tag = signature_tag(image.digest)
-    current = filled / f"docker/registry/v2/repositories/app/_manifests/tags/{tag}/current/link"
-    current.write_text(f"sha256:{'0' * 64}")
+    current = in_repository("app", f"_manifests/tags/{tag}/current/link")
+    filled.write(current, f"sha256:{'0' * 64}")
     before = snapshot(filled)
     refused = sign(filled, "app:v1", key="rsa")
     check_refusal(refused, 5, "cannot be added to", hint="regctl history")
@@ -432,11 +438,11 @@ def test_signatures_that_cannot_be_read_stay(filled: Path, image: Image) -> None
 
 
 def test_a_repository_of_2015_is_read_only(tree_of: TreeOf) -> None:
-    tree = tree_of("seed-basic")
-    names = regctl("ls", storage=tree.root).lines
-    tagged = {name: regctl("ls", name, storage=tree.root).lines for name in names}
+    storage = tree_of("seed-basic").storage
+    names = regctl("ls", storage=storage).lines
+    tagged = {name: regctl("ls", name, storage=storage).lines for name in names}
     name, tags = next((name, tags) for name, tags in tagged.items() if tags)
-    before = snapshot(tree.root)
-    refused = sign(tree.root, f"{name}:{tags[0]}")
+    before = snapshot(storage)
+    refused = sign(storage, f"{name}:{tags[0]}")
     check_refusal(refused, 6, "2015")
-    assert snapshot(tree.root) == before
+    assert snapshot(storage) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import snapshot
+from tests.commands.handles import Storage, blob_at
 from tests.commands.running import command_line, process_environment, regctl
 
 PATIENCE = 30.0
@@ -22,14 +23,16 @@ DIGEST = f"sha256:{hashlib.sha256(FIRST + REST).hexdigest()}"
 
 
 @contextmanager
-def pushing(storage: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def pushing(
+    storage: Storage, *options: str, named: str | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A push-layer from a pipe that has got `FIRST` and waits for more."""
     process = subprocess.Popen(
-        command_line("--storage", storage, "push-layer", "team/app", "-", *options),
+        command_line("--storage", named or storage, "push-layer", "team/app", "-", *options),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=process_environment(),
+        env=process_environment(**storage.environ),
     )
     assert process.stdin is not None
     try:
@@ -55,7 +58,7 @@ def stop(process: subprocess.Popen[bytes], sent: signal.Signals) -> str:
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
 def test_a_stopped_push_keeps_what_it_has_and_says_how_to_go_on(
-    storage: Path, tmp_path: Path, sent: signal.Signals, code: int, word: str
+    storage: Storage, tmp_path: Path, sent: signal.Signals, code: int, word: str
 ) -> None:
     """The command that it prints works when it is pasted into a shell."""
     with pushing(storage) as process:
@@ -73,9 +76,9 @@ def test_a_stopped_push_keeps_what_it_has_and_says_how_to_go_on(
     assert " - " in pasted
     program = tmp_path / "bin" / "regctl"
     program.parent.mkdir()
-    program.write_text("#!/bin/sh\nexec " + _quoted(command_line()) + ' "$@"\n')
+    program.write_text("#!/bin/sh\nexec " + shlex.join(command_line()) + ' "$@"\n')
     program.chmod(0o755)
-    environment = process_environment()
+    environment = process_environment(**storage.environ)
     environment["PATH"] = f"{program.parent}:{environment['PATH']}"
     done = subprocess.run(
         ["sh", "-c", pasted], input=FIRST + REST, capture_output=True, env=environment
@@ -86,41 +89,35 @@ def test_a_stopped_push_keeps_what_it_has_and_says_how_to_go_on(
     assert content == FIRST + REST
 
 
-def _quoted(arguments: list[str]) -> str:
-    import shlex
-
-    return shlex.join(arguments)
-
-
-def test_what_is_kept_has_a_state_for_a_registry_to_go_on_with(storage: Path) -> None:
+def test_what_is_kept_has_a_state_for_a_registry_to_go_on_with(storage: Storage) -> None:
     with pushing(storage) as process:
         stop(process, signal.SIGTERM)
     (row,) = regctl("uploads", "--format=json", storage=storage).rows
-    uploads = storage / "docker/registry/v2/repositories/team/app/_uploads"
+    uploads = storage.directory / "docker/registry/v2/repositories/team/app/_uploads"
     states = {path.name for path in (uploads / row["uuid"]).glob("hashstates/sha256/*")}
     assert str(row["size"]) in states
     assert max(int(state) for state in states) == row["size"]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_no_keep_leaves_nothing(storage: Path, sent: signal.Signals) -> None:
+def test_no_keep_leaves_nothing(storage: Storage, sent: signal.Signals) -> None:
     with pushing(storage, "--no-keep") as process:
         said = stop(process, sent)
     assert "to go on" not in said
     assert regctl("uploads", storage=storage).lines == []
-    assert [path for path, data in snapshot(storage).items() if data is not None] == []
+    assert storage.files() == {}
 
 
 def test_the_demanded_digest_and_the_options_are_part_of_the_printed_command(
-    storage: Path,
+    storage: Storage,
 ) -> None:
     with pushing(storage, "--digest", DIGEST) as process:
         said = stop(process, signal.SIGINT)
     assert f"--digest {DIGEST}" in said
-    assert f"--storage {storage}" in said
+    assert f"--storage {shlex.quote(str(storage))} " in said
 
 
-def test_an_upload_that_is_being_written_is_not_touched(storage: Path, tmp_path: Path) -> None:
+def test_an_upload_that_is_being_written_is_not_touched(storage: Storage, tmp_path: Path) -> None:
     file = tmp_path / "layer"
     file.write_bytes(FIRST + REST)
     with pushing(storage):
@@ -137,21 +134,20 @@ def test_an_upload_that_is_being_written_is_not_touched(storage: Path, tmp_path:
 
 
 def test_a_relative_storage_is_absolute_in_the_printed_command(
-    storage: Path, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(storage.parent)
-    with pushing(Path(storage.name)) as process:
+    monkeypatch.chdir(storage.directory.parent)
+    with pushing(storage, named=storage.directory.name) as process:
         said = stop(process, signal.SIGINT)
     assert f"--storage {storage} " in said
 
 
-def test_a_reader_that_leaves_is_141_and_no_word(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    repositories = root / "docker/registry/v2/repositories"
+def test_a_reader_that_leaves_is_141_and_no_word(storage: Storage) -> None:
+    repositories = storage.directory / "docker/registry/v2/repositories"
     for number in range(3000):
         (repositories / f"repository-with-a-long-name-{number:05}/_layers").mkdir(parents=True)
     process = subprocess.Popen(
-        command_line("--storage", root, "ls"),
+        command_line("--storage", storage, "ls"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=process_environment(),
@@ -166,13 +162,13 @@ def test_a_reader_that_leaves_is_141_and_no_word(tmp_path: Path) -> None:
     assert (process.returncode, said) == (141, b"")
 
 
-def test_a_reader_of_a_layer_that_leaves_is_141_and_no_word(storage: Path) -> None:
+def test_a_reader_of_a_layer_that_leaves_is_141_and_no_word(storage: Storage) -> None:
     pushed = regctl("push-layer", "app", "-", storage=storage, stdin=FIRST)
     process = subprocess.Popen(
         command_line("--storage", storage, "pull-layer", "app", pushed.lines[0]),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=process_environment(),
+        env=process_environment(**storage.environ),
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -184,15 +180,13 @@ def test_a_reader_of_a_layer_that_leaves_is_141_and_no_word(storage: Path) -> No
     assert (process.returncode, said) == (141, b"")
 
 
-def test_a_stopped_pull_keeps_its_part(storage: Path, tmp_path: Path) -> None:
+def test_a_stopped_pull_keeps_its_part(storage: Storage, tmp_path: Path) -> None:
     """The part is there from the first byte on; the next run takes it up."""
     pushed = regctl("push-layer", "app", "-", storage=storage, stdin=FIRST).lines[0]
     target = tmp_path / "out"
     part = tmp_path / f"out.{pushed[7:19]}.part"
     part.write_bytes(FIRST[:1000])
-    value = pushed[7:]
-    blob = storage / f"docker/registry/v2/blobs/sha256/{value[:2]}/{value}/data"
-    blob.unlink()
+    storage.remove(blob_at(pushed))
     failed = regctl("pull-layer", "app", pushed, "-o", target, storage=storage)
     assert failed.code == 5
     assert part.read_bytes() == FIRST[:1000]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import push, snapshot
+from tests.commands.handles import Storage
 from tests.commands.running import check_refusal, command_line, process_environment, regctl
 from tests.images import Image
 
@@ -29,7 +30,7 @@ def require_root() -> None:
 
 
 @pytest.fixture
-def remount(storage: Path) -> Iterator[Remount]:
+def remount(storage: Storage) -> Iterator[Remount]:
     """The storage on a file system of its own of 2 MiB; a function that changes its options."""
     require_root()
 
@@ -47,15 +48,14 @@ def remount(storage: Path) -> Iterator[Remount]:
         subprocess.run(["umount", "--lazy", str(storage)], check=True)
 
 
-def test_no_space_left(storage: Path, remount: Remount, tmp_path: Path, image: Image) -> None:
+def test_no_space_left(storage: Storage, remount: Remount, tmp_path: Path, image: Image) -> None:
     push(storage, "app:v1", image)
-    before = snapshot(storage)
+    before = storage.files()
     file = tmp_path / "layer"
     file.write_bytes(os.urandom(3 << 20))
     gone = regctl("push-layer", "app", file, "--no-keep", storage=storage)
     check_refusal(gone, 5, "No space left on device")
-    now = {path: data for path, data in snapshot(storage).items() if data is not None}
-    assert now == {path: data for path, data in before.items() if data is not None}
+    assert storage.files() == before
     kept = regctl("push-layer", "app", file, storage=storage)
     assert kept.code == 5
     assert "to go on: regctl" in kept.err
@@ -77,10 +77,10 @@ def fill(path: Path) -> None:
 
 
 def test_no_space_for_a_manifest_moves_no_tag(
-    storage: Path, remount: Remount, image: Image
+    storage: Storage, remount: Remount, image: Image
 ) -> None:
     push(storage, "app:v1", image)
-    filler = storage / "docker/registry/v2/repositories/app/_uploads/filler"
+    filler = storage.directory / "docker/registry/v2/repositories/app/_uploads/filler"
     filler.parent.mkdir(exist_ok=True)
     fill(filler)
     content = image.manifest.content + b"\n"
@@ -108,7 +108,7 @@ def changes(image: Image) -> list[list[str]]:
 
 
 def test_a_read_only_storage_is_read_and_not_changed(
-    storage: Path, remount: Remount, image: Image
+    storage: Storage, remount: Remount, image: Image
 ) -> None:
     push(storage, "app:v1", image)
     before = snapshot(storage)
@@ -121,10 +121,10 @@ def test_a_read_only_storage_is_read_and_not_changed(
     assert snapshot(storage) == before
 
 
-def test_a_storage_of_another_user_is_read_and_not_changed(filled: Path, image: Image) -> None:
+def test_a_storage_of_another_user_is_read_and_not_changed(filled: Storage, image: Image) -> None:
     """Permission bits do not bind root, but one without its capabilities."""
     require_root()
-    for path in (filled, *filled.rglob("*")):
+    for path in (filled.directory, *filled.directory.rglob("*")):
         os.chown(path, NOBODY, NOBODY)
     before = snapshot(filled)
 
@@ -147,7 +147,7 @@ def test_a_storage_of_another_user_is_read_and_not_changed(filled: Path, image: 
     assert as_stranger("ls").stdout == "app\nteam/multi\n"
     assert as_stranger("inspect", "app:v1").returncode == 0
     assert snapshot(filled) == before
-    secret = filled / "docker/registry/v2/repositories/team"
+    secret = filled.directory / "docker/registry/v2/repositories/team"
     secret.chmod(0o700)
     unseen = as_stranger("ls")
     assert unseen.returncode == 5, "what could not be read must not look like what is not there"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import snapshot
+from tests.commands.handles import Storage
 from tests.commands.running import command_line, process_environment, regctl
 
 PATIENCE = 30.0
 
 
-def shell(redirection: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def shell(redirection: str, *arguments: str | os.PathLike[str]) -> subprocess.CompletedProcess[str]:
     """Run regctl from a shell with ``redirection``."""
     return subprocess.run(
         ["sh", "-c", f'exec "$@" {redirection}', "sh", *command_line(*arguments)],
@@ -32,7 +34,7 @@ def shell(redirection: str, *arguments: str | Path) -> subprocess.CompletedProce
     ],
 )
 def test_a_result_that_cannot_be_written_is_an_error(
-    filled: Path, redirection: str, code: int, words: str
+    filled: Storage, redirection: str, code: int, words: str
 ) -> None:
     layer = regctl("push-layer", "app", "-", storage=filled, stdin=b"content").lines[0]
     for line in (
@@ -47,7 +49,7 @@ def test_a_result_that_cannot_be_written_is_an_error(
         assert words in done.stderr
 
 
-def test_a_closed_standard_input_is_an_error(storage: Path) -> None:
+def test_a_closed_standard_input_is_an_error(storage: Storage) -> None:
     for line in (["push-layer", "app"], ["push-manifest", "app"], ["digest"]):
         done = shell("<&-", "--storage", storage, *line, "-")
         assert done.returncode == 2
@@ -56,7 +58,7 @@ def test_a_closed_standard_input_is_an_error(storage: Path) -> None:
 
 
 def test_with_all_streams_closed_nothing_is_written_into_the_storage_by_mistake(
-    storage: Path, tmp_path: Path
+    storage: Storage, tmp_path: Path
 ) -> None:
     """A file that is opened then gets descriptor 0, 1 or 2, to which messages would go."""
     file = tmp_path / "layer"
@@ -68,14 +70,14 @@ def test_with_all_streams_closed_nothing_is_written_into_the_storage_by_mistake(
     assert regctl("uploads", storage=storage).lines == []
 
 
-def test_a_pull_into_a_pipe_that_nobody_reads_can_be_terminated(storage: Path) -> None:
+def test_a_pull_into_a_pipe_that_nobody_reads_can_be_terminated(storage: Storage) -> None:
     content = bytes(1 << 20)
     digest = regctl("push-layer", "app", "-", storage=storage, stdin=content).lines[0]
     process = subprocess.Popen(
         command_line("--storage", storage, "pull-layer", "app", digest),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=process_environment(),
+        env=process_environment(**storage.environ),
     )
     assert process.stdout is not None
     assert process.stderr is not None

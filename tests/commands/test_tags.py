@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
 from tests import images
 from tests.commands.conftest import push, snapshot
+from tests.commands.handles import Storage, in_repository
 from tests.commands.running import Result, check_refusal, regctl
 from tests.images import Image, Index
 
@@ -16,18 +16,18 @@ NONE = "sha256:" + "0" * 64
 
 
 @pytest.fixture
-def moved(filled: Path, image: Image) -> tuple[Path, Image, Image]:
+def moved(filled: Storage, image: Image) -> tuple[Storage, Image, Image]:
     """A storage whose ``app:v1`` was moved, and what it named first and last."""
     second = images.build_image(7)
     push(filled, "app:v1", second)
     return filled, image, second
 
 
-def run(storage: Path, *arguments: str) -> Result:
+def run(storage: Storage, *arguments: str) -> Result:
     return regctl(*arguments, storage=storage)
 
 
-def test_tag_a_revision(filled: Path, image: Image) -> None:
+def test_tag_a_revision(filled: Storage, image: Image) -> None:
     """A new tag loses nothing, and needs no yes."""
     result = run(filled, "tag", "app:v1", "latest")
     assert (result.code, result.out) == (0, f"{image.digest}\n")
@@ -43,7 +43,7 @@ def test_tag_a_revision(filled: Path, image: Image) -> None:
     assert (again.code, again.err) == (0, f"app:latest names {image.digest} already\n")
 
 
-def test_moving_a_tag_needs_a_yes(moved: tuple[Path, Image, Image]) -> None:
+def test_moving_a_tag_needs_a_yes(moved: tuple[Storage, Image, Image]) -> None:
     storage, first, second = moved
     reference = f"app@{first.digest}"
     before = snapshot(storage)
@@ -54,20 +54,19 @@ def test_moving_a_tag_needs_a_yes(moved: tuple[Path, Image, Image]) -> None:
     assert snapshot(storage) == before
     done = run(storage, "tag", reference, "v1", "--yes")
     assert (done.code, done.out) == (0, f"{first.digest}\n")
-    assert f"storage: {storage}" in done.err or f"storage: file://{storage}" in done.err
+    assert f"storage: {storage.described} (from --storage)" in done.err
     assert f"it names {second.digest} now" in done.err
 
 
-def test_an_incomplete_manifest_gets_no_tag(filled: Path, image: Image) -> None:
+def test_an_incomplete_manifest_gets_no_tag(filled: Storage, image: Image) -> None:
     value = image.layers[0].digest.hex
-    link = filled / f"docker/registry/v2/repositories/app/_layers/sha256/{value}/link"
-    link.unlink()
+    filled.remove(in_repository("app", f"_layers/sha256/{value}/link"))
     before = snapshot(filled)
     check_refusal(run(filled, "tag", "app:v1", "new"), 5, value)
     assert snapshot(filled) == before
 
 
-def test_tag_finds_nothing(filled: Path) -> None:
+def test_tag_finds_nothing(filled: Storage) -> None:
     check_refusal(run(filled, "tag", "app:no", "x"), 3, "no tag no")
     check_refusal(run(filled, "tag", f"app@{NONE}", "x"), 3, NONE)
     check_refusal(run(filled, "tag", "app", "x"), 2, "names no manifest")
@@ -75,7 +74,7 @@ def test_tag_finds_nothing(filled: Path) -> None:
     check_refusal(run(filled, "tag", "app:v1", "a/b"), 2, "'a/b' is not a tag")
 
 
-def test_untag(moved: tuple[Path, Image, Image]) -> None:
+def test_untag(moved: tuple[Storage, Image, Image]) -> None:
     storage, first, second = moved
     before = snapshot(storage)
     check_refusal(run(storage, "untag", "app:v1"), 2, "--yes")
@@ -95,12 +94,12 @@ def test_untag(moved: tuple[Path, Image, Image]) -> None:
     check_refusal(run(storage, "untag", "none:v1", "--yes"), 3, "no repository none")
 
 
-def test_untag_in_json(filled: Path) -> None:
+def test_untag_in_json(filled: Storage) -> None:
     result = run(filled, "untag", "app:v1", "--yes", "--format=json")
     assert result.json == {"repository": "app", "tag": "v1"}
 
 
-def test_rm_of_what_a_tag_needs_is_refused(moved: tuple[Path, Image, Image]) -> None:
+def test_rm_of_what_a_tag_needs_is_refused(moved: tuple[Storage, Image, Image]) -> None:
     storage, _, second = moved
     before = snapshot(storage)
     for options in ([], ["--yes"], ["--dry-run"]):
@@ -113,7 +112,7 @@ def test_rm_of_what_a_tag_needs_is_refused(moved: tuple[Path, Image, Image]) -> 
     assert run(storage, "ls", "app").lines == []
 
 
-def test_rm_of_an_old_revision(moved: tuple[Path, Image, Image]) -> None:
+def test_rm_of_an_old_revision(moved: tuple[Storage, Image, Image]) -> None:
     storage, first, second = moved
     reference = f"app@{first.digest}"
     dry = run(storage, "rm", reference, "--dry-run")
@@ -132,18 +131,18 @@ def test_rm_of_an_old_revision(moved: tuple[Path, Image, Image]) -> None:
     assert run(storage, "pull-layer", "app", str(first.layers[0].digest)).code == 0
 
 
-def test_rm_of_a_child_is_refused(filled: Path, index: Index) -> None:
+def test_rm_of_a_child_is_refused(filled: Storage, index: Index) -> None:
     child = index.images[0].digest
     refused = run(filled, "rm", f"team/multi@{child}", "--yes")
     check_refusal(refused, 6, f"the index {index.digest}")
 
 
-def test_rm_takes_a_digest(filled: Path) -> None:
+def test_rm_takes_a_digest(filled: Storage) -> None:
     check_refusal(run(filled, "rm", "app:v1", "--yes"), 2, "names no digest", hint="untag")
     check_refusal(run(filled, "rm", f"app@{NONE}", "--yes"), 3, NONE)
 
 
-def test_history_and_rollback(moved: tuple[Path, Image, Image]) -> None:
+def test_history_and_rollback(moved: tuple[Storage, Image, Image]) -> None:
     storage, first, second = moved
     lines = [line.split() for line in run(storage, "history", "app:v1").lines]
     assert [line[0] for line in lines] == [str(second.digest), str(first.digest)]
@@ -168,15 +167,17 @@ def test_history_and_rollback(moved: tuple[Path, Image, Image]) -> None:
     assert [line[0] for line in lines] == [str(first.digest), str(second.digest)]
 
 
-def test_history_marks_what_is_gone_and_what_is_equal(moved: tuple[Path, Image, Image]) -> None:
+def test_history_marks_what_is_gone_and_what_is_equal(moved: tuple[Storage, Image, Image]) -> None:
     """Equal times have no order: they are marked, never guessed."""
     storage, first, second = moved
     third = images.build_image(8)
     push(storage, "app:v1", third)
-    tag = storage / "docker/registry/v2/repositories/app/_manifests/tags/v1"
+    tag = storage.directory / "docker/registry/v2/repositories/app/_manifests/tags/v1"
     for link in tag.glob("index/sha256/*/link"):
         os.utime(link, (1_000_000_000, 1_000_000_000))
-    revisions = storage / "docker/registry/v2/repositories/app/_manifests/revisions/sha256"
+    revisions = (
+        storage.directory / "docker/registry/v2/repositories/app/_manifests/revisions/sha256"
+    )
     (revisions / first.digest.hex / "link").unlink()
     lines = run(storage, "history", "app:v1").lines
     time = "2001-09-09T01:46:40Z"
@@ -190,7 +191,9 @@ def test_history_marks_what_is_gone_and_what_is_equal(moved: tuple[Path, Image, 
     )
 
 
-def test_rollback_takes_only_what_the_tag_named(filled: Path, index: Index, image: Image) -> None:
+def test_rollback_takes_only_what_the_tag_named(
+    filled: Storage, index: Index, image: Image
+) -> None:
     refused = run(filled, "rollback", "app:v1", NONE, "--yes")
     check_refusal(refused, 3, f"never named {NONE}", hint="regctl history app:v1")
     check_refusal(run(filled, "rollback", "app:no", NONE, "--yes"), 3, "app:no")
@@ -199,9 +202,8 @@ def test_rollback_takes_only_what_the_tag_named(filled: Path, index: Index, imag
 
 
 @pytest.mark.parametrize("content", ["", "garbage", "sha256:12", NONE + "\n"])
-def test_a_damaged_tag_is_mended_by_rollback(filled: Path, image: Image, content: str) -> None:
-    link = filled / "docker/registry/v2/repositories/app/_manifests/tags/v1/current/link"
-    link.write_text(content)
+def test_a_damaged_tag_is_mended_by_rollback(filled: Storage, image: Image, content: str) -> None:
+    filled.write(in_repository("app", "_manifests/tags/v1/current/link"), content)
     check_refusal(run(filled, "inspect", "app:v1"), 5, "tags/v1/current/link")
     history = run(filled, "history", "app:v1")
     assert history.code == 1

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import trees
-from tests.commands.conftest import TreeOf, snapshot
+from tests.commands.conftest import StoredTree, TreeOf, files_below
+from tests.commands.handles import Storage
 from tests.commands.running import Result, check_refusal, regctl
 from tests.digest.tarsum.archives import END, entry, header, padded, tarsum
-from tests.trees import Tree
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "tarsum"
 INDEX: dict[str, dict[str, Any]] = {
@@ -29,16 +28,16 @@ UPLOAD = "5d2b1c9e-0000-4000-8000-00000000abcd"
 TREE = "docker/registry/v2"
 
 
-def push(storage: Path, *arguments: str, content: bytes = ARCHIVE) -> Result:
+def push(storage: Storage, *arguments: str, content: bytes = ARCHIVE) -> Result:
     return regctl("push-layer", "app", "-", *arguments, storage=storage, stdin=content)
 
 
 @pytest.fixture
-def seed(tree_of: TreeOf, tmp_path: Path) -> Tree:
+def seed(tree_of: TreeOf, storage: Storage) -> StoredTree:
     """A copy of a tree of 2015."""
     tree = tree_of("seed-basic")
-    root = shutil.copytree(tree.root, tmp_path / "seed")
-    return Tree(tree.name, root, tree.listing)
+    storage.fill(files_below(tree.root))
+    return replace(tree, storage=storage)
 
 
 # --- digest --------------------------------------------------------------------------------------
@@ -78,7 +77,7 @@ def test_digest_takes_one_kind() -> None:
 
 
 @pytest.mark.parametrize("options", [["--tarsum"], ["--digest", TARSUM]], ids=lambda each: each[0])
-def test_push_and_pull(storage: Path, options: list[str], tmp_path: Path) -> None:
+def test_push_and_pull(storage: Storage, options: list[str], tmp_path: Path) -> None:
     pushed = push(storage, *options, "--format=json")
     assert pushed.json["digest"] == TARSUM
     assert pushed.json["canonical"] == SHA256
@@ -92,19 +91,19 @@ def test_push_and_pull(storage: Path, options: list[str], tmp_path: Path) -> Non
     assert "holds this layer already" in again.err
 
 
-def test_push_demands_a_tarsum(storage: Path) -> None:
+def test_push_demands_a_tarsum(storage: Storage) -> None:
     wrong = f"tarsum.v1+sha256:{'0' * 64}"
     check_refusal(push(storage, "--digest", wrong), 4, TARSUM, wrong)
     check_refusal(push(storage, "--tarsum", content=b"x" * 600), 4, "has no TarSum")
     for label in ("tarsum", "tarsum.dev"):
         digest = f"{label}+sha256:{'0' * 64}"
         check_refusal(push(storage, "--digest", digest), 4, "unsupported TarSum version")
-    assert not [path for path in storage.rglob("*") if path.is_file()]
+    assert storage.files() == {}
     trust = push(storage, "--digest", SHA256, "--tarsum", "--trust-digest")
     check_refusal(trust, 2, "--trust-digest")
 
 
-def test_push_warns_of_two_tarsums(storage: Path) -> None:
+def test_push_warns_of_two_tarsums(storage: Storage) -> None:
     result = push(storage, "--tarsum", content=AMBIGUOUS)
     assert result.out == f"tarsum.v1+sha256:{tarsum(AMBIGUOUS)}\n"
     assert result.err.startswith("warning: the TarSum is ambiguous")
@@ -116,79 +115,83 @@ def test_push_warns_of_two_tarsums(storage: Path) -> None:
 # --- trees of 2015 -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", trees.SEEDS)
-def test_every_tarsum_layer_of_2015_is_verified(tree_of: TreeOf, name: str, tmp_path: Path) -> None:
-    tree = tree_of(name)
+def test_every_tarsum_layer_of_2015_is_verified(
+    tree_of: TreeOf, seed_name: str, storage: Storage
+) -> None:
+    tree = tree_of(seed_name)
     layers = {each for found in tree.repositories.values() for each in found["layers"]}
     assert layers
-    root = shutil.copytree(tree.root, tmp_path / "copy")
+    storage.fill(files_below(tree.root))
     for repository, found in tree.repositories.items():
         for digest in found["layers"]:
-            result = regctl("pull-layer", repository, digest, storage=root)
+            result = regctl("pull-layer", repository, digest, storage=storage)
             assert (result.code, result.stdout) == (0, tree.content(digest))
     for digest in layers:
         value = digest.partition(":")[2]
-        data = root / TREE / f"blobs/tarsum/v1/sha256/{value[:2]}/{value}/data"
-        content = bytearray(data.read_bytes() or b"x")
+        data = f"{TREE}/blobs/tarsum/v1/sha256/{value[:2]}/{value}/data"
+        content = bytearray(storage.read(data) or b"x")
         content[0] ^= 1
-        data.write_bytes(content)
+        storage.write(data, bytes(content))
     for repository, found in tree.repositories.items():
         for digest in found["layers"]:
-            result = regctl("pull-layer", repository, digest, storage=root)
+            result = regctl("pull-layer", repository, digest, storage=storage)
             assert result.code == 5
             assert f"the layer {digest} is damaged" in result.err
-            assert regctl("pull-layer", repository, digest, "--no-verify", storage=root).code == 0
+            raw = regctl("pull-layer", repository, digest, "--no-verify", storage=storage)
+            assert raw.code == 0
 
 
-def test_a_push_writes_what_the_registry_of_2015_wrote(seed: Tree) -> None:
+def test_a_push_writes_what_the_registry_of_2015_wrote(seed: StoredTree) -> None:
     """The tree without its layers, and then with them again: the same files, byte for byte."""
-    written = snapshot(seed.root / "docker")
     repository = "library/oracle"
-    shutil.rmtree(seed.root / TREE / "blobs/tarsum")
-    shutil.rmtree(seed.root / TREE / "repositories" / repository / "layers")
+    gone = seed.storage.find(f"{TREE}/blobs/tarsum/*")
+    gone += seed.storage.find(f"{TREE}/repositories/{repository}/layers/*")
+    for path in gone:
+        seed.storage.remove(path)
     layers = [step for step in seed.listing["steps"] if step["op"] == "layer"]
     for number, step in enumerate(layers):
         file = VECTORS.parent / step["file"]
         options = ["--tarsum"] if number else ["--digest", step["digest"]]
-        result = regctl("push-layer", repository, file, *options, storage=seed.root)
+        result = regctl("push-layer", repository, file, *options, storage=seed.storage)
         assert (result.code, result.out) == (0, step["digest"] + "\n"), result.err
     assert len(layers) == 2
-    assert snapshot(seed.root / "docker") == written
+    assert sorted(seed.storage.files()) == sorted(files_below(seed.root))
+    for path in gone:
+        assert seed.storage.read(path) == (seed.root / path).read_bytes()
 
 
-def test_a_new_repository_in_a_tree_of_2015(seed: Tree) -> None:
-    result = regctl("push-layer", "brand/new", "-", "--tarsum", storage=seed.root, stdin=ARCHIVE)
+def test_a_new_repository_in_a_tree_of_2015(seed: StoredTree) -> None:
+    result = regctl("push-layer", "brand/new", "-", "--tarsum", storage=seed.storage, stdin=ARCHIVE)
     assert result.out == f"{TARSUM}\n"
-    root = seed.root / TREE / "repositories/brand/new"
+    root = seed.storage.directory / TREE / "repositories/brand/new"
     assert sorted(each.name for each in root.iterdir()) == ["layers", "uploads"]
-    shown = regctl("inspect", "brand/new", "--format=json", storage=seed.root)
+    shown = regctl("inspect", "brand/new", "--format=json", storage=seed.storage)
     assert (shown.json["layout"], shown.json["layers"]) == ("2015", 1)
-    assert regctl("pull-layer", "brand/new", TARSUM, storage=seed.root).stdout == ARCHIVE
+    assert regctl("pull-layer", "brand/new", TARSUM, storage=seed.storage).stdout == ARCHIVE
 
 
-def test_of_two_archives_the_first_stays_and_it_is_said(seed: Tree) -> None:
-    push(seed.root, "--tarsum")
+def test_of_two_archives_the_first_stays_and_it_is_said(seed: StoredTree) -> None:
+    push(seed.storage, "--tarsum")
     for options in (["--tarsum"], ["--digest", TARSUM]):
-        result = push(seed.root, *options, content=OTHER)
+        result = push(seed.storage, *options, content=OTHER)
         assert (result.code, result.out) == (0, f"{TARSUM}\n")
         assert "another archive" in result.err
         assert "it stays" in result.err
-    data = push(seed.root, "--tarsum", "--format=json", content=OTHER)
+    data = push(seed.storage, "--tarsum", "--format=json", content=OTHER)
     assert (data.json["other_bytes"], data.json["size"]) == (True, len(ARCHIVE))
-    assert regctl("pull-layer", "app", TARSUM, storage=seed.root).stdout == ARCHIVE
+    assert regctl("pull-layer", "app", TARSUM, storage=seed.storage).stdout == ARCHIVE
 
 
 @pytest.mark.parametrize("end", ["finish", "resume", "cancel"])
-def test_an_upload_in_a_tree_of_2015(seed: Tree, end: str, tmp_path: Path) -> None:
-    upload = seed.root / TREE / f"repositories/library/oracle/uploads/{UPLOAD}"
-    upload.mkdir(parents=True)
-    (upload / "startedat").write_text("2015-01-14T20:02:43Z")
-    (upload / "data").write_bytes(ARCHIVE if end == "finish" else ARCHIVE[:600])
+def test_an_upload_in_a_tree_of_2015(seed: StoredTree, end: str, tmp_path: Path) -> None:
+    upload = f"{TREE}/repositories/library/oracle/uploads/{UPLOAD}"
+    seed.storage.write(f"{upload}/startedat", "2015-01-14T20:02:43Z")
+    seed.storage.leave(f"{upload}/data", ARCHIVE if end == "finish" else ARCHIVE[:600])
     name, file = "library/oracle", tmp_path / "layer.tar"
     file.write_bytes(ARCHIVE)
 
     def run(*arguments: str) -> Result:
-        return regctl(*arguments, storage=seed.root)
+        return regctl(*arguments, storage=seed.storage)
 
     if end == "cancel":
         assert run("uploads", "cancel", name, UPLOAD, "--yes").code == 0
@@ -199,37 +202,37 @@ def test_an_upload_in_a_tree_of_2015(seed: Tree, end: str, tmp_path: Path) -> No
     else:
         done = run("push-layer", name, str(file), "--resume", UPLOAD, "--tarsum", "--format=json")
         assert (done.json["digest"], done.json["resumed"]) == (TARSUM, 600)
-    assert list(upload.parent.iterdir()) == []
+    assert not seed.storage.exists(upload.rpartition("/")[0])
     if end != "cancel":
         assert run("pull-layer", name, TARSUM).stdout == ARCHIVE
 
 
-def test_everything_else_of_2015_stays_as_it_is(seed: Tree) -> None:
-    before = snapshot(seed.root)
+def test_everything_else_of_2015_stays_as_it_is(seed: StoredTree) -> None:
+    before = seed.storage.snapshot()
     for line in (
         ["tag", "library/oracle:v1", "v2"],
         ["untag", "library/oracle:v1", "--yes"],
         ["push-manifest", "library/oracle:v2", "-"],
     ):
-        result = regctl(*line, storage=seed.root, stdin=b"{}")
+        result = regctl(*line, storage=seed.storage, stdin=b"{}")
         check_refusal(result, 6, "layout of the 2015 registry")
-    assert snapshot(seed.root) == before
+    assert seed.storage.snapshot() == before
 
 
-def test_a_damaged_archive_of_the_tarsum_is_told_and_the_push_can_go_on(seed: Tree) -> None:
-    push(seed.root, "--tarsum")
+def test_a_damaged_archive_of_the_tarsum_is_told_and_the_push_can_go_on(seed: StoredTree) -> None:
+    push(seed.storage, "--tarsum")
     value = TARSUM.partition(":")[2]
-    blob = seed.root / TREE / f"blobs/tarsum/v1/sha256/{value[:2]}/{value}/data"
-    blob.write_bytes(ARCHIVE + b"x")
-    assert push(seed.root, "--tarsum").code == 0, "behind the end nothing counts"
-    blob.write_bytes(ARCHIVE.replace(b"first", b"forst"))
-    result = push(seed.root, "--tarsum")
+    blob = f"{TREE}/blobs/tarsum/v1/sha256/{value[:2]}/{value}/data"
+    seed.storage.write(blob, ARCHIVE + b"x")
+    assert push(seed.storage, "--tarsum").code == 0, "behind the end nothing counts"
+    seed.storage.write(blob, ARCHIVE.replace(b"first", b"forst"))
+    result = push(seed.storage, "--tarsum")
     assert result.code == 5
     assert f"the stored blob {TARSUM} is damaged" in result.err
     (hint,) = [line for line in result.err.splitlines() if "to go on: " in line]
     assert "--resume" in hint
     assert hint.endswith("--tarsum")
     upload = hint.split("--resume ")[1].split()[0]
-    blob.unlink()
-    assert push(seed.root, "--tarsum", "--resume", upload).out == f"{TARSUM}\n"
-    assert blob.read_bytes() == ARCHIVE
+    seed.storage.remove(blob)
+    assert push(seed.storage, "--tarsum", "--resume", upload).out == f"{TARSUM}\n"
+    assert seed.storage.read(blob) == ARCHIVE

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import snapshot
+from tests.commands.handles import Storage
 from tests.commands.running import regctl
 from tests.images import Image
 from tests.terminal import terminals
@@ -34,7 +35,7 @@ def on_terminal(
 
 
 @pytest.mark.parametrize("keys", ["y\n", "YES\n"])
-def test_yes_does_it(filled: Path, keys: str) -> None:
+def test_yes_does_it(filled: Storage, keys: str) -> None:
     session = on_terminal("untag", "app:v1", "--storage", str(filled), keys=keys, after=QUESTION)
     assert session.code == 0, session.screen
     # The plan names the storage before the question.
@@ -43,14 +44,14 @@ def test_yes_does_it(filled: Path, keys: str) -> None:
 
 
 @pytest.mark.parametrize("keys", ["n\n", "\n", "x\n", "\x04"], ids=["n", "return", "x", "ctrl-d"])
-def test_all_else_is_no_and_exits_with_1(filled: Path, keys: str) -> None:
+def test_all_else_is_no_and_exits_with_1(filled: Storage, keys: str) -> None:
     before = snapshot(filled)
     session = on_terminal("untag", "app:v1", "--storage", str(filled), keys=keys, after=QUESTION)
     assert session.code == 1
     assert snapshot(filled) == before
 
 
-def test_ctrl_c_at_the_question_exits_with_130(filled: Path) -> None:
+def test_ctrl_c_at_the_question_exits_with_130(filled: Storage) -> None:
     before = snapshot(filled)
     session = on_terminal(
         "untag", "app:v1", "--storage", str(filled), interrupt=True, after=QUESTION
@@ -60,7 +61,7 @@ def test_ctrl_c_at_the_question_exits_with_130(filled: Path) -> None:
     assert snapshot(filled) == before
 
 
-def test_yes_and_dry_run_ask_nothing(filled: Path) -> None:
+def test_yes_and_dry_run_ask_nothing(filled: Storage) -> None:
     dry = on_terminal("untag", "app:v1", "--dry-run", "--storage", str(filled))
     assert dry.code == 0
     assert QUESTION not in dry.screen
@@ -70,13 +71,13 @@ def test_yes_and_dry_run_ask_nothing(filled: Path) -> None:
     assert QUESTION not in done.screen
 
 
-def test_a_new_tag_is_given_without_asking(filled: Path) -> None:
+def test_a_new_tag_is_given_without_asking(filled: Storage) -> None:
     session = on_terminal("tag", "app:v1", "new", "--storage", str(filled))
     assert session.code == 0
     assert QUESTION not in session.screen
 
 
-def test_a_layer_is_not_written_to_a_terminal(filled: Path, image: Image) -> None:
+def test_a_layer_is_not_written_to_a_terminal(filled: Storage, image: Image) -> None:
     digest = str(image.layers[0].digest)
     session = on_terminal("pull-layer", "app", digest, "--storage", str(filled))
     assert session.code == 2
@@ -102,7 +103,9 @@ def plain(screen: str) -> str:
     ("environment", "coloured"),
     [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)],
 )
-def test_colour_obeys_no_color(filled: Path, environment: dict[str, str], coloured: bool) -> None:
+def test_colour_obeys_no_color(
+    filled: Storage, environment: dict[str, str], coloured: bool
+) -> None:
     """An empty NO_COLOR counts as not set (https://no-color.org)."""
     session = on_terminal("ls", "none", "--storage", str(filled), environment=environment)
     assert session.code == 3
@@ -111,7 +114,7 @@ def test_colour_obeys_no_color(filled: Path, environment: dict[str, str], colour
 
 
 @pytest.mark.parametrize("option", ["--no-progress", "-q", "--format=json"])
-def test_progress_can_be_switched_off(filled: Path, tmp_path: Path, option: str) -> None:
+def test_progress_can_be_switched_off(filled: Storage, tmp_path: Path, option: str) -> None:
     file = tmp_path / "layer"
     file.write_bytes(bytes(1 << 20))
     arguments = ("push-layer", "app", str(file), "--storage", str(filled))

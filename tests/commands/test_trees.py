@@ -12,9 +12,9 @@ import pytest
 
 from regctl.signature.libtrust import parse, verify
 from tests import trees
-from tests.commands.conftest import TreeOf
+from tests.commands.conftest import StoredTree, TreeOf, copy_tree
+from tests.commands.handles import Storage
 from tests.commands.running import Result, check_refusal, regctl
-from tests.trees import Tree
 
 #: What is wrong by tree, and words that the report of it must have.
 BROKEN_TAG = {
@@ -32,40 +32,40 @@ SCHEMA1_TYPES = {
 }
 
 
-@pytest.fixture(params=trees.NAMES)
-def tree(request: pytest.FixtureRequest, tree_of: TreeOf) -> Tree:
-    return tree_of(request.param)
+@pytest.fixture
+def tree(tree_name: str, tree_of: TreeOf) -> StoredTree:
+    return tree_of(tree_name)
 
 
-@pytest.fixture(params=trees.MODERN)
-def modern(request: pytest.FixtureRequest, tree_of: TreeOf) -> Tree:
-    return tree_of(request.param)
+@pytest.fixture
+def modern(modern_name: str, tree_of: TreeOf) -> StoredTree:
+    return tree_of(modern_name)
 
 
-@pytest.fixture(params=trees.SEEDS)
-def seed(request: pytest.FixtureRequest, tree_of: TreeOf) -> Tree:
-    return tree_of(request.param)
+@pytest.fixture
+def seed(seed_name: str, tree_of: TreeOf) -> StoredTree:
+    return tree_of(seed_name)
 
 
-def run(tree: Tree, *arguments: str) -> Result:
-    result = regctl(*arguments, storage=tree.root)
+def run(tree: StoredTree, *arguments: str) -> Result:
+    result = regctl(*arguments, storage=tree.storage)
     assert "Traceback" not in result.err
     assert result.code != 70, result.err
     return result
 
 
-def stem(tree: Tree) -> str:
+def stem(tree: StoredTree) -> str:
     """What is wrong with a damaged tree, whoever wrote it."""
     return tree.name.rpartition("-")[0]
 
 
-def broken(tree: Tree) -> str | None:
+def broken(tree: StoredTree) -> str | None:
     """The one tag of a damaged tree that is not whole."""
     found = BROKEN_TAG.get(stem(tree))
     return found[0] if found else None
 
 
-def test_ls_is_the_union_of_what_the_registries_list(tree: Tree) -> None:
+def test_ls_is_the_union_of_what_the_registries_list(tree: StoredTree) -> None:
     """2.x knows a repository by its layers, 3.x by its manifests."""
     result = run(tree, "ls")
     assert result.code == 0
@@ -77,20 +77,20 @@ def test_ls_is_the_union_of_what_the_registries_list(tree: Tree) -> None:
     assert {row["layout"] for row in rows} <= {layout}
 
 
-def test_ls_repo_is_its_tags(tree: Tree) -> None:
+def test_ls_repo_is_its_tags(tree: StoredTree) -> None:
     for name in tree.listed:
         result = run(tree, "ls", name)
         assert result.code == 0
         assert result.lines == sorted(tree.repositories.get(name, {"tags": {}})["tags"])
 
 
-def test_the_tags_are_those_that_the_registry_lists(modern: Tree) -> None:
+def test_the_tags_are_those_that_the_registry_lists(modern: StoredTree) -> None:
     for name, answer in modern.api.items():
         if answer["tags_list_status"] == 200:
             assert run(modern, "ls", name).lines == sorted(answer["tags"])
 
 
-def test_inspect_agrees_with_the_registry(modern: Tree) -> None:
+def test_inspect_agrees_with_the_registry(modern: StoredTree) -> None:
     """Digest, size and type; where the registry converted to schema 1, the stored manifest's."""
     seen = 0
     for name, answer in modern.api.items():
@@ -115,7 +115,7 @@ def test_inspect_agrees_with_the_registry(modern: Tree) -> None:
     assert seen or modern.name.startswith(("old-", "schema1-"))
 
 
-def test_inspect_agrees_with_the_files_of_2015(seed: Tree) -> None:
+def test_inspect_agrees_with_the_files_of_2015(seed: StoredTree) -> None:
     for name, found in seed.repositories.items():
         for tag, links in found["tags"].items():
             result = run(seed, "inspect", f"{name}:{tag}", "--format", "json")
@@ -130,7 +130,7 @@ def test_inspect_agrees_with_the_files_of_2015(seed: Tree) -> None:
                 assert layer["size"] == len(seed.content(layer["digest"]))
 
 
-def test_manifests_come_as_the_bytes_that_are_stored(tree: Tree) -> None:
+def test_manifests_come_as_the_bytes_that_are_stored(tree: StoredTree) -> None:
     for name, found in tree.repositories.items():
         for revision in found["revisions"]:
             result = run(tree, "pull-manifest", f"{name}@{revision}", "--payload")
@@ -139,7 +139,7 @@ def test_manifests_come_as_the_bytes_that_are_stored(tree: Tree) -> None:
             assert f"sha256:{hashlib.sha256(result.stdout).hexdigest()}" == revision
 
 
-def test_history_is_the_index_of_the_tag(tree: Tree) -> None:
+def test_history_is_the_index_of_the_tag(tree: StoredTree) -> None:
     for name, found in tree.repositories.items():
         for tag, links in found["tags"].items():
             result = run(tree, "history", f"{name}:{tag}", "--format", "json")
@@ -172,7 +172,7 @@ def test_a_moved_tag_has_its_history_in_order(name: str, tree_of: TreeOf) -> Non
     assert text[0].endswith(" current")
 
 
-def test_uploads_are_listed_with_their_size_and_start(tree: Tree) -> None:
+def test_uploads_are_listed_with_their_size_and_start(tree: StoredTree) -> None:
     """Also those of repositories that no registry lists."""
     expected = {
         (name, upload): (facts.get("size", 0), facts.get("startedat"))
@@ -192,19 +192,21 @@ def test_uploads_are_listed_with_their_size_and_start(tree: Tree) -> None:
         }
 
 
-def test_an_upload_of_each_kind_can_be_finished(tree_of: TreeOf, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["uploads-2.8.2", "uploads-3", "old-2.4.1"])
+def test_an_upload_of_each_kind_can_be_finished(
+    name: str, storage: Storage, tmp_path: Path
+) -> None:
     """Registries before 2.7 kept hash states in another form: there the bytes are read again."""
-    for name in ("uploads-2.8.2", "uploads-3", "old-2.4.1"):
-        tree = trees.unpack(name, tmp_path)
-        for repository, found in tree.repositories.items():
-            for upload, facts in found["uploads"].items():
-                digest = f"sha256:{facts['data_sha256']}"
-                result = run(tree, "uploads", "finish", repository, upload, "--digest", digest)
-                assert (result.code, result.lines) == (0, [digest]), result.err
-                assert len(run(tree, "pull-layer", repository, digest).stdout) == facts["size"]
+    tree = copy_tree(trees.unpack(name, tmp_path), storage)
+    for repository, found in tree.repositories.items():
+        for upload, facts in found["uploads"].items():
+            digest = f"sha256:{facts['data_sha256']}"
+            result = run(tree, "uploads", "finish", repository, upload, "--digest", digest)
+            assert (result.code, result.lines) == (0, [digest]), result.err
+            assert len(run(tree, "pull-layer", repository, digest).stdout) == facts["size"]
 
 
-def test_every_layer_comes_byte_for_byte(tree: Tree, tmp_path: Path) -> None:
+def test_every_layer_comes_byte_for_byte(tree: StoredTree, tmp_path: Path) -> None:
     """By the digest in the link's path; a link may say another one than its path."""
     for name, found in tree.repositories.items():
         for number, (digest, canonical) in enumerate(found["layers"].items()):
@@ -221,7 +223,7 @@ def test_every_layer_comes_byte_for_byte(tree: Tree, tmp_path: Path) -> None:
                 assert canonical == f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def is_missing(tree: Tree, digest: str) -> bool:
+def is_missing(tree: StoredTree, digest: str) -> bool:
     try:
         tree.content(digest)
     except FileNotFoundError:
@@ -229,16 +231,18 @@ def is_missing(tree: Tree, digest: str) -> bool:
     return False
 
 
-def test_trees_of_2015_take_no_layer_but_by_its_tarsum(seed: Tree) -> None:
+def test_trees_of_2015_take_no_layer_but_by_its_tarsum(seed: StoredTree) -> None:
     name = next(iter(seed.listed))
     digest = f"sha256:{hashlib.sha256(b'x').hexdigest()}"
     for repository in (name, "brand/new"):
         for options in ([], ["--digest", digest]):
-            result = regctl("push-layer", repository, "-", *options, storage=seed.root, stdin=b"x")
+            result = regctl(
+                "push-layer", repository, "-", *options, storage=seed.storage, stdin=b"x"
+            )
             check_refusal(result, 6, "layout of the 2015 registry", hint="--tarsum")
 
 
-def schema1(tree: Tree) -> list[tuple[str, str]]:
+def schema1(tree: StoredTree) -> list[tuple[str, str]]:
     """The schema 1 revisions, by what their documents say."""
     return [
         (name, revision)
@@ -248,7 +252,7 @@ def schema1(tree: Tree) -> list[tuple[str, str]]:
     ]
 
 
-def test_schema1_is_shown_and_pulled_with_its_signatures(tree: Tree, tmp_path: Path) -> None:
+def test_schema1_is_shown_and_pulled_with_its_signatures(tree: StoredTree, tmp_path: Path) -> None:
     for name, revision in schema1(tree):
         reference = f"{name}@{revision}"
         shown = run(tree, "inspect", reference, "--format", "json").json["manifest"]
@@ -280,7 +284,7 @@ def test_schema1_is_shown_and_pulled_with_its_signatures(tree: Tree, tmp_path: P
     assert bool(schema1(tree)) == has_some
 
 
-def test_what_the_registry_of_2015_returned_is_pulled(seed: Tree) -> None:
+def test_what_the_registry_of_2015_returned_is_pulled(seed: StoredTree) -> None:
     """The last answer to each tag, while nobody had deleted it, is that of the storage now."""
     answers: dict[str, str | None] = {}
     for step in seed.listing["steps"]:
@@ -313,9 +317,8 @@ def digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-@pytest.mark.parametrize("name", trees.DAMAGED)
-def test_damage_is_named_precisely(name: str, tree_of: TreeOf) -> None:
-    tree = tree_of(name)
+def test_damage_is_named_precisely(damaged_name: str, tree_of: TreeOf) -> None:
+    tree = tree_of(damaged_name)
     if stem(tree) == "damaged-stray-files":
         return
     reference, code, words = BROKEN_TAG[stem(tree)]
@@ -339,7 +342,7 @@ def test_damage_is_named_precisely(name: str, tree_of: TreeOf) -> None:
     assert sound.code == 0, sound.out
 
 
-def missing_from(tree: Tree, repository: str) -> set[str]:
+def missing_from(tree: StoredTree, repository: str) -> set[str]:
     """What a damaged tree lacks, by comparing the listing with the manifests of its tags."""
     found = tree.repositories[repository]
     gone: set[str] = set()
@@ -362,9 +365,8 @@ def missing_from(tree: Tree, repository: str) -> set[str]:
     return gone
 
 
-@pytest.mark.parametrize("name", trees.DAMAGED)
-def test_a_damaged_repository_is_shown_as_a_whole(name: str, tree_of: TreeOf) -> None:
-    tree = tree_of(name)
+def test_a_damaged_repository_is_shown_as_a_whole(damaged_name: str, tree_of: TreeOf) -> None:
+    tree = tree_of(damaged_name)
     for repository in tree.listed:
         found = tree.repositories[repository]
         result = run(tree, "inspect", repository, "--format", "json")
@@ -376,9 +378,11 @@ def test_a_damaged_repository_is_shown_as_a_whole(name: str, tree_of: TreeOf) ->
 
 
 @pytest.mark.parametrize("registry", ["2.8.2", "3"])
-def test_a_tag_that_lost_its_current_link_is_rolled_back(registry: str, tmp_path: Path) -> None:
+def test_a_tag_that_lost_its_current_link_is_rolled_back(
+    registry: str, storage: Storage, tmp_path: Path
+) -> None:
     """The hints of one command lead through the next ones to a sound tag."""
-    tree = trees.unpack(f"damaged-tag-no-current-{registry}", tmp_path)
+    tree = copy_tree(trees.unpack(f"damaged-tag-no-current-{registry}", tmp_path), storage)
     check_refusal(run(tree, "inspect", "app/one:v1"), 3, "names nothing", hint="regctl rollback")
     history = run(tree, "history", "app/one:v1")
     assert history.code == 1

@@ -13,6 +13,7 @@ import pytest
 from regctl.registry.gotime import parse_rfc3339
 from regctl.registry.tokens import UploadState, check, sign
 from tests.commands.conftest import snapshot
+from tests.commands.handles import Snapshot, Storage, in_repository
 from tests.commands.running import Result, check_refusal, regctl
 
 SECRET = "a secret of the cluster"
@@ -26,13 +27,11 @@ STARTED = "2026-11-23T16:10:25Z"
 
 
 @pytest.fixture
-def started(storage: Path) -> Path:
+def started(storage: Storage) -> Storage:
     """A storage in which a registry has an upload of ``app`` that holds `STORED`."""
     regctl("push-layer", "app", "-", storage=storage, stdin=b"x")
-    directory = storage / f"docker/registry/v2/repositories/app/_uploads/{UPLOAD}"
-    directory.mkdir(parents=True)
-    (directory / "startedat").write_text(STARTED)
-    (directory / "data").write_bytes(STORED)
+    storage.write(in_repository("app", f"_uploads/{UPLOAD}/startedat"), STARTED)
+    storage.leave(in_repository("app", f"_uploads/{UPLOAD}/data"), STORED)
     return storage
 
 
@@ -47,11 +46,11 @@ def token(offset: int = len(STORED), name: str = "app", secret: str = SECRET) ->
     return sign(UploadState(name, UPLOAD, offset, parse_rfc3339(STARTED)), secret)
 
 
-def run(storage: Path, *arguments: str | Path, environ: dict[str, str] | None = None) -> Result:
+def run(storage: Storage, *arguments: str | Path, environ: dict[str, str] | None = None) -> Result:
     return regctl(*arguments, storage=storage, environ=environ)
 
 
-def test_list(started: Path) -> None:
+def test_list(started: Storage) -> None:
     line = f"app {UPLOAD} {len(STORED)} {STARTED}"
 
     def without_age(line: str) -> str:
@@ -79,30 +78,27 @@ def test_list(started: Path) -> None:
     check_refusal(run(started, "uploads", "app:v1"), 2, "uploads takes a repository")
 
 
-def test_tokens_are_those_of_the_registry(started: Path, tmp_path: Path) -> None:
+def test_tokens_are_those_of_the_registry(started: Storage, tmp_path: Path) -> None:
     result = run(started, "uploads", "--tokens", environ=ENVIRON)
     made = result.lines[0].split()[-1]
     assert made == token()
     assert check(made, SECRET).offset == len(STORED)
     (row,) = run(started, "uploads", "list", "--tokens", "--format=json", environ=ENVIRON).rows
     assert row["token"] == made
-    config = tmp_path / "config.yml"
-    config.write_text(
-        f"version: 0.1\nhttp: {{secret: {SECRET}}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {started}}}}}\n"
-    )
-    assert regctl("uploads", "--tokens", "--config", config).lines == result.lines
+    config = started.configure(tmp_path / "config.yml", http={"secret": SECRET})
+    listed = regctl("uploads", "--tokens", "--config", config, environ=started.environ)
+    assert listed.lines == result.lines
 
 
-def test_tokens_need_a_secret(started: Path) -> None:
+def test_tokens_need_a_secret(started: Storage) -> None:
     refused = run(started, "uploads", "--tokens")
     check_refusal(refused, 2, "a secret is needed", hint="REGCTL_HTTP_SECRET")
     check_refusal(run(started, "uploads", "cancel", "app", token()), 2, "a secret is needed")
 
 
-def test_a_damaged_upload_is_listed_and_cancelled(started: Path) -> None:
-    directory = started / f"docker/registry/v2/repositories/app/_uploads/{UPLOAD}"
-    (directory / "startedat").write_text("yesterday\n")
+def test_a_damaged_upload_is_listed_and_cancelled(started: Storage) -> None:
+    directory = in_repository("app", f"_uploads/{UPLOAD}")
+    started.write(f"{directory}/startedat", "yesterday\n")
     result = run(started, "uploads")
     assert result.lines == [f"app {UPLOAD} {len(STORED)} - -"]
     assert result.err.startswith("warning: ")
@@ -113,11 +109,11 @@ def test_a_damaged_upload_is_listed_and_cancelled(started: Path) -> None:
     )
     assert run(started, "uploads", "cancel", "app", UPLOAD, "--yes").code == 0
     assert run(started, "uploads").out == ""
-    assert not directory.exists()
+    assert not started.exists(directory)
 
 
 @pytest.mark.parametrize("named", [UPLOAD, token()])
-def test_finish(started: Path, named: str) -> None:
+def test_finish(started: Storage, named: str) -> None:
     wrong = run(started, "uploads", "finish", "app", named, "--digest", DIGEST, environ=ENVIRON)
     check_refusal(wrong, 4, DIGEST, STORED_DIGEST)
     assert len(run(started, "uploads").lines) == 1
@@ -135,7 +131,7 @@ def test_finish(started: Path, named: str) -> None:
 
 
 @pytest.mark.parametrize("named", [UPLOAD, token()])
-def test_cancel(started: Path, named: str) -> None:
+def test_cancel(started: Storage, named: str) -> None:
     before = snapshot(started)
     arguments = ("uploads", "cancel", "app", named)
     check_refusal(run(started, *arguments, environ=ENVIRON), 2, hint="--yes")
@@ -149,7 +145,7 @@ def test_cancel(started: Path, named: str) -> None:
 
 
 @pytest.mark.parametrize("named", [UPLOAD, token()])
-def test_resume(started: Path, file: Path, named: str) -> None:
+def test_resume(started: Storage, file: Path, named: str) -> None:
     """Without a saved state the stored bytes are read again; they are not written again."""
     arguments = ("push-layer", "app", file, "--resume", named, "--format=json")
     result = run(started, *arguments, environ=ENVIRON)
@@ -161,17 +157,27 @@ def test_resume(started: Path, file: Path, named: str) -> None:
     assert run(started, "uploads").out == ""
 
 
-def test_resume_with_another_file_changes_nothing(started: Path, file: Path) -> None:
+def links(storage: Storage) -> Snapshot:
+    """All but what an upload in progress is made of: reading it may make it visible."""
+    return {
+        path: data
+        for path, data in storage.files().items()
+        if not path.startswith(in_repository("app", "_uploads"))
+    }
+
+
+def test_resume_with_another_file_changes_nothing(started: Storage, file: Path) -> None:
     for content in (b"X" + CONTENT[1:], CONTENT[:100], b""):
         file.write_bytes(content)
-        before = snapshot(started)
+        before = links(started)
         result = run(started, "push-layer", "app", file, "--resume", UPLOAD)
         check_refusal(result, 4, "does not begin with", "nothing was changed", hint="cancel")
-        now = {path: data for path, data in snapshot(started).items() if "hashstates" not in path}
-        assert now == before
+        assert links(started) == before
+    finish = ("uploads", "finish", "app", UPLOAD, "--digest", STORED_DIGEST)
+    assert run(started, *finish).lines == [STORED_DIGEST]
 
 
-def test_resume_to_a_wrong_digest_keeps_the_upload(started: Path, file: Path) -> None:
+def test_resume_to_a_wrong_digest_keeps_the_upload(started: Storage, file: Path) -> None:
     arguments = ("push-layer", "app", file, "--resume", UPLOAD, "--digest", STORED_DIGEST)
     check_refusal(run(started, *arguments), 4, DIGEST, STORED_DIGEST)
     assert run(started, "uploads").lines[0].split()[1] == UPLOAD
@@ -192,7 +198,7 @@ def test_resume_to_a_wrong_digest_keeps_the_upload(started: Path, file: Path) ->
     ],
 )
 def test_a_name_that_is_not_that_of_the_upload(
-    started: Path, file: Path, named: str, code: int, words: str
+    started: Storage, file: Path, named: str, code: int, words: str
 ) -> None:
     before = snapshot(started)
     for arguments in (
@@ -206,7 +212,7 @@ def test_a_name_that_is_not_that_of_the_upload(
     assert snapshot(started) == before
 
 
-def test_a_token_that_names_a_path_is_refused(started: Path) -> None:
+def test_a_token_that_names_a_path_is_refused(started: Storage) -> None:
     """Only the holder of the secret can make one; it is no way out of the storage even then."""
     evil = sign(UploadState("app", "../../x", 0, parse_rfc3339(STARTED)), SECRET)
     result = run(started, "uploads", "cancel", "app", evil, "--yes", environ=ENVIRON)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import TreeOf
-from tests.commands.running import ROOT, Result, check_refusal, regctl
+from tests.commands.conftest import MakeStorage, TreeOf, files_below
+from tests.commands.handles import Storage, blob_at
+from tests.commands.running import ROOT, Result, check_refusal, process_environment, regctl
 from tests.images import Image
-from tests.registry.storages import blob_path
 from tests.signature.cosign.samples import HOST, INDEX, KEYS, VECTORS
 from tests.signature.libtrust.vectors import private_key
 
@@ -29,19 +29,34 @@ TRUSTED_BY_A |= {"mixed/badfirst:v1", "ident/notag:v1", "ident/elsewhere:v1"}
 
 
 @pytest.fixture(scope="module")
-def signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def signed_by_kind() -> dict[str, Storage]:
+    """Those that were made already."""
+    return {}
+
+
+@pytest.fixture
+def signed(
+    kind: str,
+    signed_by_kind: dict[str, Storage],
+    make_storage: MakeStorage,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Storage:
     """The storage of the vectors, which nobody changes."""
-    root = tmp_path_factory.mktemp("signed")
-    with tarfile.open(VECTORS / "root.tar.gz") as tar:
-        tar.extractall(root, filter="data")
-    return root
+    if kind not in signed_by_kind:
+        root = tmp_path_factory.mktemp("signed")
+        with tarfile.open(VECTORS / "root.tar.gz") as tar:
+            tar.extractall(root, filter="data")
+        made = make_storage(kind, root / "storage")
+        made.fill(files_below(root))
+        signed_by_kind[kind] = made
+    return signed_by_kind[kind]
 
 
 def key(name: str) -> str:
     return str(VECTORS / "keys" / f"{name}.pub")
 
 
-def verify(storage: Path, *arguments: str | Path) -> Result:
+def verify(storage: Storage, *arguments: str | Path) -> Result:
     return regctl("verify", *arguments, storage=storage)
 
 
@@ -62,7 +77,9 @@ def rows(result: Result) -> tuple[dict[str, dict[str, object]], dict[str, object
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", KEYS)
-def test_policy_says_what_skopeo_said(signed: Path, tmp_path: Path, name: str, rule: str) -> None:
+def test_policy_says_what_skopeo_said(
+    signed: Storage, tmp_path: Path, name: str, rule: str
+) -> None:
     requirement = {
         "type": "sigstoreSigned",
         "keyPath": key(name),
@@ -79,7 +96,7 @@ def test_policy_says_what_skopeo_said(signed: Path, tmp_path: Path, name: str, r
     assert all(found[image]["reasons"] for image, met in said.items() if not met)
 
 
-def test_key(signed: Path) -> None:
+def test_key(signed: Storage) -> None:
     result = verify(signed, "--key", key("a"), "--format=json")
     found, summary = rows(result)
     assert result.code == 1
@@ -95,7 +112,7 @@ def test_key(signed: Path) -> None:
     assert summary["required"] == "trusted"
 
 
-def test_several_keys(signed: Path) -> None:
+def test_several_keys(signed: Storage) -> None:
     names = ["app/one:v1", "app/other:v1", "app/rsa:v1", "app/ed:v1"]
     keys = [word for name in KEYS for word in ("--key", key(name))]
     assert verify(signed, *names, *keys).code == 0
@@ -103,7 +120,7 @@ def test_several_keys(signed: Path) -> None:
     assert verify(signed, "app/p384:v1", *keys).lines[0].startswith("unknown-key ")
 
 
-def test_text_has_a_row_a_reference_and_reasons_below(signed: Path) -> None:
+def test_text_has_a_row_a_reference_and_reasons_below(signed: Storage) -> None:
     result = verify(signed, "app/one:v1", "bad/moved:v1", "--key", key("a"))
     one, moved = (IMAGES[name]["digest"] for name in ("app/one:v1", "bad/moved:v1"))
     assert result.lines == [
@@ -115,7 +132,7 @@ def test_text_has_a_row_a_reference_and_reasons_below(signed: Path) -> None:
     assert (result.code, result.err) == (1, "")
 
 
-def test_without_trust_nothing_is_proved(signed: Path) -> None:
+def test_without_trust_nothing_is_proved(signed: Storage) -> None:
     result = verify(signed, "app/one:v1")
     assert result.code == 0
     assert result.lines[0].startswith("unknown-key app/one:v1 ")
@@ -136,7 +153,7 @@ def test_without_trust_nothing_is_proved(signed: Path) -> None:
     ],
 )
 def test_what_a_policy_cannot_have_checked_is_refused(
-    signed: Path, tmp_path: Path, section: dict[str, str], met: bool, verdict: str
+    signed: Storage, tmp_path: Path, section: dict[str, str], met: bool, verdict: str
 ) -> None:
     policy = tmp_path / "policy.json"
     policy.write_text(json.dumps({"default": [section]}))
@@ -173,7 +190,7 @@ def test_trees_of_schema1(
     tree_of: TreeOf, tree: str, trusted: dict[str, str], others: dict[str, str]
 ) -> None:
     """Also layers known by TarSum are read and found right."""
-    storage = tree_of(tree).root
+    storage = tree_of(tree).storage
     found, _ = rows(
         verify(
             storage,
@@ -192,15 +209,12 @@ def test_trees_of_schema1(
         assert verify(storage, name, "--key-id", private_key("ec256").public.key_id).code == 0
 
 
-def test_a_layer_of_2015_that_is_changed_is_found(tree_of: TreeOf, tmp_path: Path) -> None:
-    import shutil
-
-    storage = tmp_path / "tree"
-    shutil.copytree(tree_of("seed-basic").root, storage)
-    (path, *_) = (storage / "docker/registry/v2/blobs/tarsum").rglob("data")
-    content = bytearray(path.read_bytes())
+def test_a_layer_of_2015_that_is_changed_is_found(tree_of: TreeOf, storage: Storage) -> None:
+    storage.fill(files_below(tree_of("seed-basic").root))
+    (path, *_) = storage.find("docker/registry/v2/blobs/tarsum/*/data")
+    content = bytearray(storage.read(path))
     content[600] ^= 1
-    path.write_bytes(content)
+    storage.write(path, bytes(content))
     assert verify(storage).code == 0
     result = verify(storage, "--read-layers")
     assert result.code == 1
@@ -211,7 +225,7 @@ def test_a_layer_of_2015_that_is_changed_is_found(tree_of: TreeOf, tmp_path: Pat
     ("authority", "verdict"), [("root.crt", "trusted"), ("otherroot.crt", "signed")]
 )
 def test_chain(tree_of: TreeOf, authority: str, verdict: str) -> None:
-    storage = tree_of("seed-full").root
+    storage = tree_of("seed-full").storage
     result = verify(storage, "library/oracle:chained", "--ca", LIBTRUST_KEYS / authority)
     assert result.lines[0].startswith(f"{verdict} ")
     assert result.code == (0 if verdict == "trusted" else 1)
@@ -220,8 +234,8 @@ def test_chain(tree_of: TreeOf, authority: str, verdict: str) -> None:
 # --- what is broken, absent, unreadable -----------------------------------------------------------
 
 
-def test_broken_content_fails(filled: Path, image: Image) -> None:
-    os.unlink(f"{filled}{blob_path(image.layers[0].digest)}")
+def test_broken_content_fails(filled: Storage, image: Image) -> None:
+    filled.remove(blob_at(image.layers[0].digest))
     result = verify(filled, "app:v1", "--require", "present")
     assert result.code == 1
     assert result.lines[0] == f"broken      app:v1 {image.digest}"
@@ -229,7 +243,7 @@ def test_broken_content_fails(filled: Path, image: Image) -> None:
 
 
 @pytest.mark.parametrize("name", ["no/where", "app:v9", f"app@sha256:{'0' * 64}"])
-def test_what_was_named_and_is_not_there(filled: Path, name: str) -> None:
+def test_what_was_named_and_is_not_there(filled: Storage, name: str) -> None:
     result = verify(filled, name, "app:v1", "--format=json")
     found, summary = rows(result)
     assert result.code == 3
@@ -238,10 +252,10 @@ def test_what_was_named_and_is_not_there(filled: Path, name: str) -> None:
     assert "app:v1" in found
 
 
-def test_what_cannot_be_read_counts_over_all(filled: Path, image: Image) -> None:
+def test_what_cannot_be_read_counts_over_all(filled: Storage, image: Image) -> None:
     """A symlink is not followed: what lies behind it is neither there nor not there."""
-    path = Path(f"{filled}{blob_path(image.digest)}")
-    content = filled / "elsewhere"
+    path = filled.directory / blob_at(image.digest)
+    content = filled.directory / "elsewhere"
     path.rename(content)
     path.symlink_to(content)
     result = verify(filled, "app:v1", "app:v9", "team/multi:latest")
@@ -252,10 +266,10 @@ def test_what_cannot_be_read_counts_over_all(filled: Path, image: Image) -> None
     assert result.lines[-2] == "1 not there, 1 could not be read"
 
 
-def test_what_lies_behind_a_symlink_is_not_called_sound(filled: Path, tmp_path: Path) -> None:
+def test_what_lies_behind_a_symlink_is_not_called_sound(filled: Storage, tmp_path: Path) -> None:
     """A repository behind a symlink is not seen, so that the whole storage was not."""
     (tmp_path / "elsewhere").mkdir()
-    repositories = filled / "docker/registry/v2/repositories"
+    repositories = filled.directory / "docker/registry/v2/repositories"
     (repositories / "linked").symlink_to(tmp_path / "elsewhere")
     result = verify(filled, "--require", "present")
     assert result.code == 5
@@ -263,7 +277,7 @@ def test_what_lies_behind_a_symlink_is_not_called_sound(filled: Path, tmp_path: 
     assert "1 could not be read" in result.out
 
 
-def test_an_empty_storage_is_in_order(storage: Path) -> None:
+def test_an_empty_storage_is_in_order(storage: Storage) -> None:
     result = verify(storage)
     assert (result.code, result.lines[0]) == (
         0,
@@ -287,12 +301,12 @@ def test_an_empty_storage_is_in_order(storage: Path) -> None:
     ],
 )
 def test_what_cannot_be_right(
-    storage: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+    storage: Storage, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     check_refusal(verify(storage, *arguments), 2, *words)
 
 
-def test_jwk_of_ed25519(signed: Path, tmp_path: Path) -> None:
+def test_jwk_of_ed25519(signed: Storage, tmp_path: Path) -> None:
     from base64 import urlsafe_b64encode
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -311,7 +325,7 @@ def test_jwk_of_ed25519(signed: Path, tmp_path: Path) -> None:
 # --- reports -------------------------------------------------------------------------------------
 
 
-def test_reports(signed: Path, tmp_path: Path) -> None:
+def test_reports(signed: Storage, tmp_path: Path) -> None:
     junit, sarif = tmp_path / "junit.xml", tmp_path / "out.sarif"
     result = verify(
         signed,
@@ -341,7 +355,7 @@ def test_reports(signed: Path, tmp_path: Path) -> None:
     )
 
 
-def test_github_is_told_that_nothing_was_proved(signed: Path) -> None:
+def test_github_is_told_that_nothing_was_proved(signed: Storage) -> None:
     result = verify(signed, "app/one:v1", "--github")
     assert result.err.startswith("::warning title=regctl verify::no trust was given")
 
@@ -363,7 +377,7 @@ def program_on_path(directory: Path) -> Iterator[str]:
     yield f"{directory}:{os.environ['PATH']}"
 
 
-def test_the_job_of_the_readme_works_as_pasted(signed: Path, tmp_path: Path) -> None:
+def test_the_job_of_the_readme_works_as_pasted(signed: Storage, tmp_path: Path) -> None:
     section = (ROOT / "README.md").read_text().partition("## In CI\n")[2].partition("\n## ")[0]
     (job,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
     (shell,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
@@ -375,7 +389,7 @@ def test_the_job_of_the_readme_works_as_pasted(signed: Path, tmp_path: Path) -> 
     work.mkdir()
     (work / "cosign.pub").write_bytes(Path(key("a")).read_bytes())
     with program_on_path(tmp_path) as path:
-        environment = {"PATH": path, "REGCTL_STORAGE": str(signed), "LANG": "C.UTF-8"}
+        environment = process_environment(**signed.environ, REGCTL_STORAGE=str(signed), PATH=path)
         for script in (from_job, shell):
             run = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", script],

@@ -293,3 +293,34 @@ def test_maps_cannot_be_multiplied(file: Path) -> None:
 
 def test_only_the_first_document_is_read(file: Path) -> None:
     assert read(file, MINIMAL + "---\nversion: 9").storage.driver == "filesystem"
+
+
+def test_what_is_known_of_the_registry(file: Path) -> None:
+    assert read(file, MINIMAL).is_registrys
+    assert not load("/srv", None, {}).is_registrys
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        "auth: {htpasswd: {realm: harbor-registry-basic-realm, path: /etc/x}}",
+        "auth: {token: {issuer: harbor-token-issuer, realm: 'https://x/service/token'}}",
+        "notifications: {endpoints: [{name: other}, {name: harbor, url: 'http://core:8080'}]}",
+    ],
+)
+def test_harbor_is_known_by_its_names(file: Path, members: str) -> None:
+    assert read(file, MINIMAL + members).is_harbor
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        "",
+        "auth: {htpasswd: {realm: basic}}",
+        "auth: harbor",
+        "notifications: {endpoints: {name: harbor}}",
+        "notifications: {endpoints: [harbor, {name: [harbor]}]}",
+    ],
+)
+def test_other_registries_are_no_harbor(file: Path, members: str) -> None:
+    assert not read(file, MINIMAL + members).is_harbor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regctl.digest import Digest
+from tests.commands.handles import Storage
 from tests.images import Blob, Image, Index
 from tests.servers.processes import environment
 
@@ -45,27 +47,32 @@ class Done:
 
 
 class Regctl:
-    """Runs regctl on the storage ``root``, or where ``options`` say, with ``home`` for a home."""
+    """Runs regctl on ``storage``, or where ``options`` say, with ``home`` for a home.
 
-    def __init__(self, root: Path, home: Path, *options: str) -> None:
-        self.root = root
+    The credentials of a bucket are in its environment, unless ``options`` are to bring them.
+    """
+
+    def __init__(self, storage: Storage | Path, home: Path, *options: str) -> None:
         self._home = home
-        self._options = options or ("--storage", str(root))
+        self._options = options or ("--storage", os.fspath(storage))
+        self._environ: Mapping[str, str] = {}
+        if isinstance(storage, Storage) and not options:
+            self._environ = storage.environ
 
-    def run(self, *arguments: str, secret: str | None = None) -> Done:
+    def run(self, *arguments: str, secret: str | None = None, stdin: bytes = b"") -> Done:
         """The outcome of one command line, whatever it is."""
         done = subprocess.run(
             self.command_line(*arguments),
             env=self.environment(secret),
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             timeout=PATIENCE,
         )
         return Done(done.returncode, done.stdout, done.stderr.decode())
 
-    def ok(self, *arguments: str, secret: str | None = None) -> Done:
+    def ok(self, *arguments: str, secret: str | None = None, stdin: bytes = b"") -> Done:
         """The outcome of one command line that must succeed; `AssertionError` with its stderr."""
-        done = self.run(*arguments, secret=secret)
+        done = self.run(*arguments, secret=secret, stdin=stdin)
         if done.code != 0:
             raise AssertionError(f"regctl {' '.join(arguments)} exits {done.code}:\n{done.stderr}")
         return done
@@ -78,6 +85,7 @@ class Regctl:
         """The process's environment, perhaps with the secret that signs upload tokens."""
         return {
             **environment(self._home),
+            **self._environ,
             **({"REGCTL_HTTP_SECRET": secret} if secret is not None else {}),
         }
 

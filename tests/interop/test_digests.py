@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 from regctl.digest import Digest
+from tests.commands.handles import Storage
 from tests.images import OCI_MANIFEST, Blob, build_image
+from tests.interop.conftest import Serve
 from tests.interop.program import Regctl
-from tests.servers.fixtures import RegistryFactory
 
 LAYER = build_image(seed=21).layers[0]
 BY_SHA512 = Digest.of_hash("sha512", hashlib.sha512(LAYER.content).digest())
@@ -17,14 +18,14 @@ LINK = f"docker/registry/v2/repositories/app/_layers/sha512/{BY_SHA512.hex}/link
 
 
 def test_a_layer_that_the_registry_took_by_sha512(
-    registry_server: RegistryFactory, root: Path, regctl: Regctl, tmp_path: Path
+    serve: Serve, storage: Storage, regctl: Regctl, tmp_path: Path
 ) -> None:
     """Its link under ``sha512/`` says sha256, and a manifest names it by sha512."""
-    client = registry_server(root).client
+    client = serve().client
     image = build_image(seed=21, layers=1)
     client.push_blob("app", LAYER.content, BY_SHA512)
     client.push_blob("app", image.config.content, image.config.digest)
-    assert (root / LINK).read_text() == str(LAYER.digest)
+    assert storage.read(LINK) == str(LAYER.digest).encode()
     named = {**json.loads(image.manifest.content)}
     named["layers"] = [{**named["layers"][0], "digest": str(BY_SHA512)}]
     manifest = Blob(json.dumps(named).encode(), OCI_MANIFEST)
@@ -45,14 +46,14 @@ def test_a_layer_that_the_registry_took_by_sha512(
 
 
 def test_a_layer_that_regctl_took_by_sha512(
-    registry_server: RegistryFactory, root: Path, regctl: Regctl, tmp_path: Path
+    serve: Serve, storage: Storage, regctl: Regctl, tmp_path: Path
 ) -> None:
     file = tmp_path / "layer"
     file.write_bytes(LAYER.content)
     done = regctl.ok("push-layer", "app", str(file), "--digest", str(BY_SHA512))
     assert done.line == str(BY_SHA512)
-    assert (root / LINK).read_text() == str(LAYER.digest)
-    client = registry_server(root).client
+    assert storage.read(LINK) == str(LAYER.digest).encode()
+    client = serve().client
     for digest in (LAYER.digest, BY_SHA512):
         assert client.blob("app", digest).expect(200).body == LAYER.content
     again = regctl.ok("--format=json", "push-layer", "app", str(file), "--digest", str(BY_SHA512))

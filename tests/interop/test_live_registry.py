@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.handles import Storage
 from tests.images import build_image
+from tests.interop.conftest import Serve
 from tests.interop.program import Regctl
-from tests.servers.fixtures import RegistryFactory
+from tests.interop.storages import tags_in
 from tests.servers.registry import SECRET
 
 OLD, NEW = build_image(seed=31), build_image(seed=32)
@@ -17,9 +19,9 @@ OLD, NEW = build_image(seed=31), build_image(seed=32)
 
 @pytest.mark.parametrize("cache", [False, True], ids=["no-cache", "cache"])
 def test_tags_that_regctl_moves_and_removes_are_seen_at_once(
-    registry_server: RegistryFactory, root: Path, regctl: Regctl, cache: bool
+    serve: Serve, storage: Storage, regctl: Regctl, cache: bool
 ) -> None:
-    server = registry_server(root, cache=cache)
+    server = serve(cache=cache)
     client = server.client
     client.push("app", OLD, "v1", "keep")
     client.push("app", NEW, "v2")
@@ -31,14 +33,16 @@ def test_tags_that_regctl_moves_and_removes_are_seen_at_once(
     assert client.manifest("app", "v1").expect(200).body == OLD.manifest.content
     regctl.ok("untag", "app:v1", "--yes")
     assert client.manifest("app", "v1").status == 404
-    assert client.tags("app") == ["keep", "v2"]
+    assert tags_in(storage, "app") == ["keep", "v2"]
+    if storage.kind == "filesystem":
+        assert client.tags("app") == ["keep", "v2"]
     assert client.manifest("app", OLD.digest).expect(200).body == OLD.manifest.content
 
 
 def test_a_revision_that_regctl_removes_is_gone_at_once(
-    registry_server: RegistryFactory, root: Path, regctl: Regctl
+    serve: Serve, storage: Storage, regctl: Regctl
 ) -> None:
-    client = registry_server(root).client
+    client = serve().client
     client.push("app", OLD, "v1")
     client.push("app", NEW, "v2")
     needed = regctl.run("rm", f"app@{OLD.digest}", "--yes")
@@ -47,15 +51,17 @@ def test_a_revision_that_regctl_removes_is_gone_at_once(
     regctl.ok("rm", f"app@{OLD.digest}", "--yes", "--force")
     assert client.manifest("app", OLD.digest).status == 404
     assert client.manifest("app", "v1").status == 404
-    assert client.tags("app") == ["v2"]
+    assert tags_in(storage, "app") == ["v2"]
+    if storage.kind == "filesystem":
+        assert client.tags("app") == ["v2"]
     assert client.manifest("app", NEW.digest).expect(200).body == NEW.manifest.content
 
 
 def test_a_registry_with_a_cache_survives_the_removal_of_what_it_remembers(
-    registry_server: RegistryFactory, root: Path, regctl: Regctl
+    serve: Serve, storage: Storage, regctl: Regctl
 ) -> None:
     """What it remembers is its own affair; it must not fail, and a restart ends it."""
-    server = registry_server(root, cache=True)
+    server = serve(cache=True)
     server.client.push("app", OLD, "v1")
     server.client.manifest("app", OLD.digest).expect(200)
     regctl.ok("rm", f"app@{OLD.digest}", "--yes", "--force")
@@ -68,11 +74,9 @@ def test_a_registry_with_a_cache_survives_the_removal_of_what_it_remembers(
     assert server.client.manifest("app", OLD.digest).status == 404
 
 
-def test_content_that_regctl_pushes_is_served_at_once(
-    registry_server: RegistryFactory, root: Path, regctl: Regctl
-) -> None:
+def test_content_that_regctl_pushes_is_served_at_once(serve: Serve, regctl: Regctl) -> None:
     """Also where a registry with a cache was asked before, and said no."""
-    server = registry_server(root, cache=True)
+    server = serve(cache=True)
     assert server.client.manifest("app", "v1").status == 404
     assert server.client.blob("app", OLD.config.digest, "HEAD").status == 404
     regctl.push("app", OLD, "v1")
@@ -82,13 +86,13 @@ def test_content_that_regctl_pushes_is_served_at_once(
 
 
 def test_the_registrys_own_configuration_says_all_that_regctl_needs(
-    registry_server: RegistryFactory, root: Path, tmp_path: Path
+    serve: Serve, storage: Storage, tmp_path: Path
 ) -> None:
     """The storage and the secret, whose tokens the registry takes; no other option is needed."""
-    server = registry_server(root)
+    server = serve()
     server.client.push("app", OLD, "v1")
     location = server.client.patch_upload(server.client.start_upload("app"), b"begun")
-    regctl = Regctl(root, tmp_path / "regctl", "--config", str(server.config_path))
+    regctl = Regctl(storage, tmp_path / "regctl", "--config", str(server.config_path))
     assert regctl.ok("ls").lines == ["app"]
     said = json.loads(regctl.ok("--format=json", "uploads", "app", "--tokens").line)
     uuid, token = said["uuid"], said["token"]
@@ -97,6 +101,6 @@ def test_the_registrys_own_configuration_says_all_that_regctl_needs(
     assert status.expect(204).headers["range"] == "0-4"
     plan = regctl.run("untag", "app:v1", "--yes")
     assert plan.code == 0
-    assert str(root) in plan.stderr
+    assert storage.described in plan.stderr
     assert str(server.config_path) in plan.stderr
     assert SECRET not in plan.stderr

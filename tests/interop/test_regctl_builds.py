@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.images import Image, Index, build_image, build_index
+from tests.interop.conftest import MakeStorage, Serve
 from tests.interop.program import Regctl
+from tests.interop.storages import root_of, section_of
 from tests.servers.registry import RegistryServer
 from tests.servers.skopeo import Skopeo
 
@@ -33,15 +35,15 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+def built(make_storage: MakeStorage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     directory = tmp_path_factory.mktemp("regctl-builds")
-    root = directory / "root"
-    root.mkdir()
-    regctl = Regctl(root, directory / "regctl")
-    for tag, content in TAGGED.items():
-        regctl.push(REPOSITORIES[tag], content, tag)
-    with RegistryServer(root, directory / "server") as server:
-        yield Built(server, regctl)
+    with make_storage(directory / "root") as storage:
+        regctl = Regctl(storage, directory / "regctl")
+        for tag, content in TAGGED.items():
+            regctl.push(REPOSITORIES[tag], content, tag)
+        root = root_of(storage, directory / "unused")
+        with RegistryServer(root, directory / "server", storage=section_of(storage)) as server:
+            yield Built(server, regctl)
 
 
 def test_the_registry_serves_every_byte(built: Built) -> None:
@@ -122,14 +124,13 @@ def test_the_collector_with_delete_untagged_takes_nothing_but_children_of_indexe
     )
 
 
-def test_a_real_collection_leaves_everything(tmp_path: Path, root: Path, regctl: Regctl) -> None:
+def test_a_real_collection_leaves_everything(serve: Serve, regctl: Regctl) -> None:
     image = build_image(seed=15)
     regctl.push("app", image, "v1")
     # Only a blob that nothing refers to goes: the collector does see this repository.
     waste = build_image(seed=16).layers[0]
     regctl.push_blob("app", waste)
-    with RegistryServer(root, tmp_path / "server") as server:
-        assert _counts(server.garbage_collect(dry_run=False))[1] == 1
+    assert _counts(serve().garbage_collect(dry_run=False))[1] == 1
     assert regctl.inspect("app:v1")["problems"] == []
     for blob in image.blobs:
         assert regctl.pull_blob("app", blob.digest) == blob.content

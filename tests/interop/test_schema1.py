@@ -7,9 +7,9 @@ from pathlib import Path
 from regctl.signature.libtrust import parse, verify, verify_push
 from tests import schema1
 from tests.images import Blob, build_image
+from tests.interop.conftest import Serve
 from tests.interop.program import Regctl
 from tests.registry.storages import digest_of
-from tests.servers.fixtures import RegistryFactory
 
 SIGNED_TYPE = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 LAYERS = build_image(seed=41, layers=2).layers
@@ -17,7 +17,7 @@ PAYLOAD = schema1.payload_of("app", "old", [each.digest for each in LAYERS])
 
 
 def test_a_registry_takes_and_serves_what_regctl_signed(
-    registry_server: RegistryFactory, root: Path, regctl: Regctl, tmp_path: Path
+    serve: Serve, regctl: Regctl, tmp_path: Path
 ) -> None:
     for layer in LAYERS:
         regctl.push_blob("app", layer)
@@ -28,7 +28,7 @@ def test_a_registry_takes_and_serves_what_regctl_signed(
     assert revision == str(digest_of(PAYLOAD))
     document = regctl.ok("pull-manifest", "app:old").stdout
 
-    client = registry_server(root, schema1=True).client
+    client = serve(schema1=True).client
     served = client.manifest("app", "old").expect(200)
     assert (served.media_type, str(served.digest)) == (SIGNED_TYPE, revision)
     assert parse(served.body).payload == PAYLOAD
@@ -49,11 +49,9 @@ def test_a_registry_takes_and_serves_what_regctl_signed(
     client.put_manifest("app", "old", Blob(merged, SIGNED_TYPE)).expect(201)
 
 
-def test_regctl_serves_and_signs_what_a_registry_took(
-    registry_server: RegistryFactory, root: Path, regctl: Regctl
-) -> None:
+def test_regctl_serves_and_signs_what_a_registry_took(serve: Serve, regctl: Regctl) -> None:
     """2.8 drops the signatures of what is pushed, and keeps those that lie beside a revision."""
-    client = registry_server(root, schema1=True).client
+    client = serve(schema1=True).client
     for layer in LAYERS:
         client.push_blob("app", layer.content, layer.digest)
     document = schema1.signed_by(PAYLOAD, schema1.RSA, schema1.EC384)

@@ -12,7 +12,9 @@ import pytest
 from regctl.digest import Digest
 from tests import images
 from tests.images import Blob, Image, Index, build_image, build_index, write_oci_layout
+from tests.interop.conftest import MakeStorage
 from tests.interop.program import Regctl
+from tests.interop.storages import root_of, section_of
 from tests.servers.registry import RegistryServer
 from tests.servers.skopeo import Skopeo
 
@@ -32,23 +34,25 @@ class Pushed:
 
 
 @pytest.fixture(scope="module")
-def pushed(tmp_path_factory: pytest.TempPathFactory) -> Pushed:
+def pushed(make_storage: MakeStorage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushed]:
     """All three kinds of images in one repository; the registry is stopped."""
     directory = tmp_path_factory.mktemp("skopeo-pushes")
     tags: dict[str, Image | Index] = {"oci": OCI, "docker": DOCKER, "multi": MULTI}
     layout = write_oci_layout(directory / "layout", tags)
     options = {"oci": (), "docker": ("--format", "v2s2"), "multi": ("--all",)}
     skopeo = Skopeo(directory / "skopeo")
-    with RegistryServer(directory / "root", directory / "server") as server:
-        for tag, more in options.items():
-            target = f"docker://{server.host}/{REPOSITORY}:{tag}"
-            skopeo.copy(f"oci:{layout}:{tag}", target, *more)
-        answers = {tag: server.client.manifest(REPOSITORY, tag).expect(200) for tag in tags}
-    return Pushed(
-        Regctl(directory / "root", directory / "regctl"),
-        {tag: answer.body for tag, answer in answers.items()},
-        {tag: answer.digest for tag, answer in answers.items()},
-    )
+    with make_storage(directory / "root") as storage:
+        root = root_of(storage, directory / "unused")
+        with RegistryServer(root, directory / "server", storage=section_of(storage)) as server:
+            for tag, more in options.items():
+                target = f"docker://{server.host}/{REPOSITORY}:{tag}"
+                skopeo.copy(f"oci:{layout}:{tag}", target, *more)
+            answers = {tag: server.client.manifest(REPOSITORY, tag).expect(200) for tag in tags}
+        yield Pushed(
+            Regctl(storage, directory / "regctl"),
+            {tag: answer.body for tag, answer in answers.items()},
+            {tag: answer.digest for tag, answer in answers.items()},
+        )
 
 
 def _blobs_below(node: object) -> Iterator[tuple[str, str, int]]:

@@ -21,10 +21,11 @@ from regctl.digest import Digest
 from regctl.digest.sha256 import ResumableSHA256
 from regctl.registry.tokens import UploadState, check, sign
 from regctl.registry.upload import CHECKPOINT_BYTES
+from tests.commands.handles import Storage
 from tests.images import OCI_LAYER, Blob
+from tests.interop.conftest import Serve
 from tests.interop.program import PATIENCE, Regctl
 from tests.servers.client import Client
-from tests.servers.fixtures import RegistryFactory
 from tests.servers.registry import SECRET, RegistryServer
 
 UPLOADS = "docker/registry/v2/repositories/app/_uploads"
@@ -53,17 +54,22 @@ def begin_over_http(client: Client, content: bytes) -> Begun:
     return Begun(client.patch_upload(location, content[half:], half))
 
 
-def assert_is_layer(server: RegistryServer, layer: Blob) -> None:
+def assert_is_layer(server: RegistryServer, storage: Storage, layer: Blob) -> None:
     """The registry serves ``layer``, and no upload is left."""
     head = server.client.blob("app", layer.digest, "HEAD").expect(200)
     assert int(head.headers["content-length"]) == layer.size
     assert server.client.blob("app", layer.digest).expect(200).body == layer.content
-    assert list((server.root / UPLOADS).iterdir()) == []
+    assert_no_upload(storage)
+
+
+def assert_no_upload(storage: Storage) -> None:
+    """Nothing is left of any upload of the repository, multipart uploads included."""
+    assert [path for path in storage.snapshot() if path.startswith(f"{UPLOADS}/")] == []
 
 
 @pytest.fixture
-def server(registry_server: RegistryFactory, root: Path) -> RegistryServer:
-    return registry_server(root)
+def server(serve: Serve) -> RegistryServer:
+    return serve()
 
 
 @pytest.fixture
@@ -78,7 +84,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_an_upload_begun_over_http_is_finished_without_reading_what_is_stored(
-    server: RegistryServer, regctl: Regctl, file: Path
+    server: RegistryServer, storage: Storage, regctl: Regctl, file: Path
 ) -> None:
     """The hash state that the registry saved proves that the file begins with what is stored."""
     begun = begin_over_http(server.client, LAYER.content[:200_000])
@@ -90,18 +96,20 @@ def test_an_upload_begun_over_http_is_finished_without_reading_what_is_stored(
     # Nothing but hash states and the time of its start; of the layer, not a byte.
     assert int(counted[2]) < 2000
     assert 100_000 <= int(counted[3]) < 102_000
-    assert_is_layer(server, LAYER)
+    assert_is_layer(server, storage, LAYER)
 
 
-def test_the_token_of_a_registry_names_its_upload(server: RegistryServer, file: Path) -> None:
+def test_the_token_of_a_registry_names_its_upload(
+    server: RegistryServer, storage: Storage, file: Path
+) -> None:
     """The registry's own configuration file says where the storage is, and the secret."""
     begun = begin_over_http(server.client, LAYER.content[:200_000])
-    regctl = Regctl(server.root, file.parent / "home", "--config", str(server.config_path))
+    regctl = Regctl(storage, file.parent / "home", "--config", str(server.config_path))
     stale = regctl.run("push-layer", "app", str(file), "--resume", _token_at(regctl, begun, 100))
     assert stale.code == 6, stale.stderr
     done = regctl.ok("push-layer", "app", str(file), "--resume", begun.token)
     assert done.line == str(LAYER.digest)
-    assert_is_layer(server, LAYER)
+    assert_is_layer(server, storage, LAYER)
 
 
 def _token_at(regctl: Regctl, begun: Begun, offset: int) -> str:
@@ -111,7 +119,7 @@ def _token_at(regctl: Regctl, begun: Begun, offset: int) -> str:
 
 
 def test_a_file_that_begins_otherwise_changes_nothing_for_the_registry(
-    server: RegistryServer, regctl: Regctl, tmp_path: Path
+    server: RegistryServer, storage: Storage, regctl: Regctl, tmp_path: Path
 ) -> None:
     begun = begin_over_http(server.client, LAYER.content[:200_000])
     other = tmp_path / "other"
@@ -121,20 +129,20 @@ def test_a_file_that_begins_otherwise_changes_nothing_for_the_registry(
     assert "nothing was changed" in refused.stderr
     answer = server.client.finish_upload(begun.location, LAYER.digest, LAYER.content[200_000:])
     answer.expect(201)
-    assert_is_layer(server, LAYER)
+    assert_is_layer(server, storage, LAYER)
 
 
 def test_stored_bytes_are_made_a_layer_without_the_file(
-    server: RegistryServer, regctl: Regctl
+    server: RegistryServer, storage: Storage, regctl: Regctl
 ) -> None:
     begun = begin_over_http(server.client, LAYER.content)
     done = regctl.ok("uploads", "finish", "app", begun.uuid, "--digest", str(LAYER.digest))
     assert done.line == str(LAYER.digest)
-    assert_is_layer(server, LAYER)
+    assert_is_layer(server, storage, LAYER)
 
 
 def test_an_upload_that_regctl_cancelled_is_unknown_to_the_registry(
-    server: RegistryServer, regctl: Regctl
+    server: RegistryServer, storage: Storage, regctl: Regctl
 ) -> None:
     begun = begin_over_http(server.client, LAYER.content)
     assert [row.split()[:3] for row in regctl.ok("uploads").lines] == [
@@ -145,7 +153,7 @@ def test_an_upload_that_regctl_cancelled_is_unknown_to_the_registry(
     assert server.client.request("PATCH", begun.location, b"more").status == 404
     assert server.client.finish_upload(begun.location, LAYER.digest).status == 404
     assert server.client.blob("app", LAYER.digest).status == 404
-    assert list((server.root / UPLOADS).iterdir()) == []
+    assert_no_upload(storage)
 
 
 # --- begun by regctl ---------------------------------------------------------------------------
@@ -195,7 +203,12 @@ def handed_over(regctl: Regctl, server: RegistryServer) -> tuple[str, int]:
     ("number", "state_at"), [(signal.SIGKILL, 0), (signal.SIGTERM, 200_000)], ids=["kill", "term"]
 )
 def test_an_upload_that_regctl_lost_is_finished_over_http(
-    server: RegistryServer, regctl: Regctl, tmp_path: Path, number: int, state_at: int
+    server: RegistryServer,
+    storage: Storage,
+    regctl: Regctl,
+    tmp_path: Path,
+    number: int,
+    state_at: int,
 ) -> None:
     """Killed, the data is beyond the newest state and the registry hashes all of it again;
     terminated, regctl still saves the state of just what is stored, and the registry trusts it."""
@@ -212,7 +225,7 @@ def test_an_upload_that_regctl_lost_is_finished_over_http(
     half = len(rest) // 2
     location = server.client.patch_upload(location, rest[:half], size)
     server.client.finish_upload(location, LAYER.digest, rest[half:]).expect(201)
-    assert_is_layer(server, LAYER)
+    assert_is_layer(server, storage, LAYER)
 
 
 def test_an_upload_lost_just_after_a_checkpoint_is_trusted_by_the_registry(
@@ -240,7 +253,7 @@ def test_an_upload_lost_just_after_a_checkpoint_is_trusted_by_the_registry(
 
 
 def test_an_upload_goes_to_and_fro(
-    server: RegistryServer, regctl: Regctl, tmp_path: Path, file: Path
+    server: RegistryServer, storage: Storage, regctl: Regctl, tmp_path: Path, file: Path
 ) -> None:
     """Lost by regctl, continued over HTTP, finished by regctl.
 
@@ -259,7 +272,7 @@ def test_an_upload_goes_to_and_fro(
     assert ResumableSHA256.restore(state).digest() == added.digest()
     done = regctl.ok("push-layer", "app", str(file), "--resume", begun.token, secret=SECRET)
     assert done.line == str(LAYER.digest)
-    assert_is_layer(server, LAYER)
+    assert_is_layer(server, storage, LAYER)
 
 
 def _fifo(directory: Path) -> Path:
