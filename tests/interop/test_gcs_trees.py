@@ -177,7 +177,7 @@ def has_files(storage: Storage, repository: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", ["main-2.8.2", "main-3", "old-2.4.1"])
+@pytest.mark.parametrize("name", ["main-2.8.2", "old-2.4.1"])
 def test_every_tag_of_a_tree_is_the_same_in_a_bucket(
     bucket: GCS, tmp_path: Path, name: str
 ) -> None:
