@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from regctl.drivers.base import Buffer, Entry, Kind, Probed
-from regctl.drivers.bulk import get_one_by_one, probe_one_by_one
+from regctl.drivers.base import Buffer, Entry, Kind
+from regctl.drivers.bulk import get_one_by_one
 from regctl.drivers.cells import LostRaceError
 from regctl.drivers.forwarding import Closing
+from regctl.drivers.shapes import ObjectShape
 from regctl.errors import (
     DamagedError,
     PathExistsError,
@@ -32,7 +33,7 @@ class _Object:
     modified: float
 
 
-class ObjectsDriver:
+class ObjectsDriver(ObjectShape):
     """Objects by path, for as long as this one lives. ``clock`` gives its time, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -45,14 +46,6 @@ class ObjectsDriver:
     @property
     def name(self) -> str:
         return "objects"
-
-    @property
-    def has_directories(self) -> bool:
-        return False
-
-    @property
-    def hides_unfinished(self) -> bool:
-        return True
 
     @property
     def seals(self) -> bool:
@@ -155,9 +148,6 @@ class ObjectsDriver:
                 known = (len(found.content), found.modified) if stat else (0, 0.0)
                 yield Entry(other, Kind.FILE, *known)
 
-    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
-        return probe_one_by_one(self, path, name, others=others)
-
     def move(self, source: str, target: str) -> None:
         with self._lock:
             self.put(target, self._object(source).content)
@@ -173,12 +163,6 @@ class ObjectsDriver:
         for path in paths:
             self._objects.pop(path, None)
             yield path, None
-
-    def mkdir(self, path: str) -> None:
-        """Nothing: there are no directories."""
-
-    def rmdir(self, path: str) -> None:
-        """Nothing: there are no directories."""
 
     def now(self) -> float:
         return self._clock()

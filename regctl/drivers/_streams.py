@@ -103,8 +103,12 @@ class FileWriter(_Stream):
                     written = os.write(self._fd, view)
                     self._size += written
                     view = view[written:]
-        except OSError as error:
-            raise translate(error, self._path) from error
+        except BaseException as error:
+            # A signal may have come between a write and its count.
+            self._size = os.lseek(self._fd, 0, os.SEEK_CUR)
+            if isinstance(error, OSError):
+                raise translate(error, self._path) from error
+            raise
 
     def truncate(self, size: int) -> None:
         self._require_open()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import builtins
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from regctl.drivers.base import Entry, Probed, Reader, StorageDriver, Writer
 from regctl.drivers.cells import Cell
+from regctl.drivers.forwarding import ForwardingDriver
 from regctl.errors import NotPermittedPathError, PathNotFoundError, RegctlError
 
 #: Bytes that one component may have on the filesystems that registries live on.
@@ -59,30 +60,8 @@ def _check_new_file(path: str) -> None:
     check_path(path, new=True)
 
 
-class CheckedDriver:
+class CheckedDriver(ForwardingDriver):
     """A driver that refuses unsafe paths and leaves the rest to ``inner``."""
-
-    def __init__(self, inner: StorageDriver) -> None:
-        self._inner = inner
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
-
-    @property
-    def has_directories(self) -> bool:
-        return self._inner.has_directories
-
-    @property
-    def hides_unfinished(self) -> bool:
-        return self._inner.hides_unfinished
-
-    @property
-    def seals(self) -> bool:
-        return self._inner.seals
-
-    def requests(self) -> Mapping[str, int]:
-        return self._inner.requests()
 
     @property
     def inner(self) -> StorageDriver:
@@ -172,9 +151,6 @@ class CheckedDriver:
     def rmdir(self, path: str) -> None:
         check_path(path)
         self._inner.rmdir(path)
-
-    def now(self) -> float:
-        return self._inner.now()
 
 
 def _noted(paths: Iterable[str], passed: deque[tuple[str, RegctlError | None]]) -> Iterator[str]:

@@ -6,12 +6,11 @@ below it is followed. Source: distribution, ``registry/storage/driver/filesystem
 
 from __future__ import annotations
 
-import builtins
 import errno
 import fcntl
 import os
 import stat as status_of
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from regctl.drivers._directories import READ, Directories, above, adopt, lstat, sync_directory
@@ -20,7 +19,7 @@ from regctl.drivers._temporary import Staging, write_all
 from regctl.drivers._translate import irregular_error, symlink_error, translated
 from regctl.drivers._walk import entry_of, probe, scan, walk
 from regctl.drivers.base import Entry, Kind, Probed
-from regctl.drivers.cells import Cell, GuardedCell
+from regctl.drivers.shapes import DirectoryShape
 from regctl.errors import (
     DamagedError,
     PathExistsError,
@@ -35,7 +34,7 @@ _COPY_SIZE = 1 << 20
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
-class FilesystemDriver:
+class FilesystemDriver(DirectoryShape):
     """The tree below ``root``, a directory of this machine; a symlink to one is resolved once.
 
     What root creates belongs to the owner of the directory that it is created in, so that the
@@ -49,21 +48,6 @@ class FilesystemDriver:
     @property
     def name(self) -> str:
         return "filesystem"
-
-    @property
-    def has_directories(self) -> bool:
-        return True
-
-    @property
-    def hides_unfinished(self) -> bool:
-        return False
-
-    @property
-    def seals(self) -> bool:
-        return False
-
-    def requests(self) -> Mapping[str, int]:
-        return {}
 
     @property
     def root(self) -> str:
@@ -120,15 +104,6 @@ class FilesystemDriver:
             raise ValueError("this storage does not seal")
         with translated(path):
             return self._directories.persist(lambda: self._writer(path, append=append), path)
-
-    def unfinished(self, path: str) -> Iterator[Entry]:  # noqa: ARG002 - a writer's file is a file
-        return iter(())
-
-    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:  # noqa: ARG002
-        return []
-
-    def cell(self, path: str) -> Cell:
-        return GuardedCell(self, path)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:  # noqa: ARG002 - one look
         with translated(path):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import builtins
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from regctl.drivers.base import Buffer, Entry, Kind, Probed
 from regctl.drivers.bulk import get_one_by_one, probe_one_by_one
-from regctl.drivers.cells import Cell, GuardedCell
 from regctl.drivers.forwarding import Closing
+from regctl.drivers.shapes import DirectoryShape
 from regctl.errors import (
     DamagedError,
     PathExistsError,
@@ -31,7 +30,7 @@ class _File:
         self.has_writer = False
 
 
-class MemoryDriver:
+class MemoryDriver(DirectoryShape):
     """A storage that lives as long as this object. ``clock`` gives its time, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -43,21 +42,6 @@ class MemoryDriver:
     @property
     def name(self) -> str:
         return "memory"
-
-    @property
-    def has_directories(self) -> bool:
-        return True
-
-    @property
-    def hides_unfinished(self) -> bool:
-        return False
-
-    @property
-    def seals(self) -> bool:
-        return False
-
-    def requests(self) -> Mapping[str, int]:
-        return {}
 
     def read(self, path: str, offset: int = 0) -> _Reader:
         with self._lock:
@@ -96,15 +80,6 @@ class MemoryDriver:
                 file.content.clear()
             file.has_writer = True
             return _Writer(self, path, file)
-
-    def unfinished(self, path: str) -> Iterator[Entry]:  # noqa: ARG002 - a writer's file is a file
-        return iter(())
-
-    def discard_unfinished(self, path: str, before: float) -> builtins.list[Entry]:  # noqa: ARG002
-        return []
-
-    def cell(self, path: str) -> Cell:
-        return GuardedCell(self, path)
 
     def stat(self, path: str, *, files_only: bool = False) -> Entry:  # noqa: ARG002 - one look
         with self._lock:

@@ -70,6 +70,8 @@ class LayerUpload:
         self._others: MultiHasher = MultiHasher(())
         #: Hashes what is written; never ahead of the data, and less than a piece behind it.
         self._hashing = Behind(self._hash)
+        #: The piece that was written last, or was to be.
+        self._latest = memoryview(b"")
         #: The offset of the newest state that is saved, -1 if none is.
         self._saved = -1
         self._checkpointed = 0
@@ -173,8 +175,9 @@ class LayerUpload:
         is known that the bytes, of which a TarSum is asked for, have none.
         """
         assert self._positioned, "a resumed upload is positioned by seek() first"
+        self._latest = memoryview(data)
         self._writer.write(data)
-        self._hashing(memoryview(data))
+        self._hashing(self._latest)
         self._others.check()
         size = self._writer.size
         if size - self._flushed >= _FLUSH_BYTES:
@@ -190,12 +193,19 @@ class LayerUpload:
     def checkpoint(self) -> None:
         """Make durable what is written, then save the state that belongs to it."""
         self._hashing.wait()
+        self._catch_up()
         if self._ending or not self._positioned or self._saved == self._sha.size:
             return
         self._writer.sync()
         if not self._layers.by_tarsum:
             self._files.save_state(self._sha)
         self._saved = self._checkpointed = self._sha.size
+
+    def _catch_up(self) -> None:
+        """Hash what is stored and was not hashed: a signal came between the two."""
+        unhashed = self._writer.size - self._sha.size
+        if self._positioned and 0 < unhashed <= self._latest.nbytes:
+            self._sha.update(self._latest[:unhashed])
 
     def digest(self, algorithm: str = _CANONICAL) -> Digest:
         """The digest of everything so far."""

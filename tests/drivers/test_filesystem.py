@@ -675,6 +675,25 @@ class TestWriters:
                 assert writer.size == 100
         assert driver.get("/put", 999) == driver.get("/written", 999) == b"0123456789" * 10
 
+    def test_an_interrupt_after_a_write_counts_it(
+        self, driver: StorageDriver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A signal is delivered when the call of the system is done."""
+        write = os.write
+
+        def interrupted(descriptor: int, data: bytes) -> int:
+            write(descriptor, data)
+            raise KeyboardInterrupt
+
+        with driver.writer("/written") as writer:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "write", interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    writer.write(b"0123")
+            assert writer.size == 4
+            writer.truncate(4)
+        assert driver.get("/written", 9) == b"0123"
+
     def test_real_sync_file_range(self) -> None:
         """On the systems that this program is made for the call is there."""
         assert writeback._sync_file_range() is not None

@@ -16,6 +16,7 @@ from regctl.errors import (
 )
 from regctl.layout import specs
 from regctl.registry import Repository
+from regctl.registry.behind import Behind
 from regctl.registry.layers import Layer, LayerNotFoundError
 from tests.failing import FailingDriver
 from tests.registry.storages import (
@@ -236,6 +237,25 @@ def test_an_interrupt_while_hashing_saves_no_wrong_state(
             upload.write(CONTENT[70:])
     monkeypatch.undo()
     assert states(driver, upload.id) == {0, 200}
+    assert_sound(driver)
+
+
+@pytest.mark.parametrize("count", [130, 1 << 20], ids=["small piece", "large piece"])
+def test_an_interrupt_between_writing_and_hashing_leaves_a_state_for_all_that_is_stored(
+    driver: StorageDriver, repository: Repository, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a state at the data's size no registry can go on with the upload."""
+
+    def interrupt(_behind: Behind, _data: memoryview) -> None:
+        raise KeyboardInterrupt
+
+    with repository.uploads.create() as upload:
+        upload.write(CONTENT)
+        monkeypatch.setattr(Behind, "__call__", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            upload.write(bytes(count))
+    monkeypatch.undo()
+    assert states(driver, upload.id) == {0, len(CONTENT) + count}
     assert_sound(driver)
 
 

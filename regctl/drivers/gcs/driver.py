@@ -5,8 +5,8 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from regctl.drivers.base import Entry, Kind, Probed, Reader
-from regctl.drivers.bulk import get_in_flight, probe_one_by_one
+from regctl.drivers.base import Entry, Kind, Reader
+from regctl.drivers.bulk import get_in_flight
 from regctl.drivers.gcs import copying, discarding, listing, objects, reading
 from regctl.drivers.gcs.cells import GenerationCell
 from regctl.drivers.gcs.client import Store
@@ -18,6 +18,7 @@ from regctl.drivers.gcs.tries import Patience
 from regctl.drivers.gcs.writer import SessionWriter, open_writer
 from regctl.drivers.objects.keys import Keys
 from regctl.drivers.objects.leases import Leases
+from regctl.drivers.shapes import ObjectShape
 from regctl.errors import PathExistsError, PathNotFoundError, RegctlError
 
 
@@ -41,7 +42,7 @@ def open_gcs(
     return GCSDriver(store)
 
 
-class GCSDriver:
+class GCSDriver(ObjectShape):
     """The storage in one bucket. Objects that stand for uploads in progress are `unfinished`, and
     absent for all else but `delete` and `delete_many`, which remove what they are told to."""
 
@@ -53,14 +54,6 @@ class GCSDriver:
     @property
     def name(self) -> str:
         return "gcs"
-
-    @property
-    def has_directories(self) -> bool:
-        return False
-
-    @property
-    def hides_unfinished(self) -> bool:
-        return True
 
     @property
     def seals(self) -> bool:
@@ -129,9 +122,6 @@ class GCSDriver:
     ) -> Iterator[Entry]:
         return listing.walk(self._store, path, stat=stat, descend=descend)
 
-    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
-        return probe_one_by_one(self, path, name, others=others)
-
     def move(self, source: str, target: str) -> None:
         copying.move(self._store, source, target)
 
@@ -141,12 +131,6 @@ class GCSDriver:
 
     def delete_many(self, paths: Iterable[str]) -> Iterator[tuple[str, RegctlError | None]]:
         return self._deleting.remove(paths)
-
-    def mkdir(self, path: str) -> None:
-        """Nothing: a bucket has no directories."""
-
-    def rmdir(self, path: str) -> None:
-        """Nothing: a bucket has no directories."""
 
     def now(self) -> float:
         self._store.ask_the_time()

@@ -6,8 +6,8 @@ import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from regctl.drivers.base import Entry, Kind, Probed, Reader, Writer
-from regctl.drivers.bulk import get_in_flight, probe_one_by_one
+from regctl.drivers.base import Entry, Kind, Reader, Writer
+from regctl.drivers.bulk import get_in_flight
 from regctl.drivers.objects.leases import Leases
 from regctl.drivers.objects.ranged import RangedReader, Window
 from regctl.drivers.s3 import copying, deleting, discarding, listing, reading
@@ -16,13 +16,14 @@ from regctl.drivers.s3.conditional import ConditionalWrites, S3Cell
 from regctl.drivers.s3.errors import not_s3
 from regctl.drivers.s3.paging import Listing, entries_of
 from regctl.drivers.s3.writer import open_writer
+from regctl.drivers.shapes import ObjectShape
 from regctl.errors import PathNotFoundError, RegctlError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 
-class S3Driver:
+class S3Driver(ObjectShape):
     """The files of a storage as objects of a bucket, as Distribution's ``s3`` driver keeps them.
 
     There are no directories but those that keys have in common. A write is atomic and durable by
@@ -39,14 +40,6 @@ class S3Driver:
     @property
     def name(self) -> str:
         return "s3"
-
-    @property
-    def has_directories(self) -> bool:
-        return False
-
-    @property
-    def hides_unfinished(self) -> bool:
-        return True
 
     @property
     def seals(self) -> bool:
@@ -120,9 +113,6 @@ class S3Driver:
     ) -> Iterator[Entry]:
         return listing.walk(self._store, path, stat=stat, descend=descend)
 
-    def probe(self, path: str, name: str = "", *, others: bool = False) -> Iterator[Probed]:
-        return probe_one_by_one(self, path, name, others=others)
-
     def move(self, source: str, target: str) -> None:
         copying.move(self._store, source, target)
 
@@ -131,12 +121,6 @@ class S3Driver:
 
     def delete_many(self, paths: Iterable[str]) -> Iterator[tuple[str, RegctlError | None]]:
         return deleting.delete_many(self._store, paths)
-
-    def mkdir(self, path: str) -> None:
-        pass
-
-    def rmdir(self, path: str) -> None:
-        pass
 
     def now(self) -> float:
         """The clock of the server, in whole seconds, as it dates its answers."""
